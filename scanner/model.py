@@ -1,0 +1,475 @@
+"""The frozen types that every room of the house shares; data with small pure methods at most."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad a finding is; the product page says what each level means."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info up to 4 for critical; the enum itself compares as text."""
+        return tuple(Severity).index(self)
+
+
+class Confidence(StrEnum):
+    """How sure a rule is that what it says is so."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Kind(StrEnum):
+    """What an artefact is for."""
+
+    MODEL = "model"
+    DATASET = "dataset"
+
+
+class Origin(StrEnum):
+    """Who says that a digest is what it is."""
+
+    COMPUTED = "computed"
+    """Hashed by us from the bytes."""
+    DECLARED = "declared"
+    """Claimed by a source, a manifest or a lock file."""
+
+
+class Coverage(StrEnum):
+    """How far a file was read (product page, promise 2)."""
+
+    WHOLE = "whole"
+    """Every byte was read."""
+    STRUCTURE = "structure"
+    """Everything a loader interprets; bulk numbers were skipped by their declared length."""
+    SAMPLED = "sampled"
+    """Only a part of bulk text was read."""
+    NONE = "none"
+    """Not at all: there is a gap that says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """A hash value and where it comes from."""
+
+    algorithm: str
+    """``sha256``, ``git-sha1`` (of a git blob), ``sha512``, ``md5`` … in lower case."""
+    value: str
+    """Lower-case hexadecimal."""
+    origin: Origin
+    source: str = ""
+    """Who declares it (``hub-lfs``, ``SHA256SUMS`` …); empty when computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of an artefact, as its source lists it."""
+
+    path: str
+    """POSIX path relative to the artefact's root; the file's own name for a single file."""
+    size: int | None
+    """Bytes; ``None`` where the source does not say."""
+    digests: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the user typed, and the switches that belong to it."""
+
+    text: str
+    kind: Kind | None = None
+    """Set where the user said it; otherwise the source finds out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """What a target resolved to, before a byte of it is judged."""
+
+    target: str
+    source: str
+    """Name of the source module: ``local``, ``huggingface``, ``web`` …"""
+    name: str
+    """``org/name`` on a hub, the file or folder name on disk."""
+    kind: Kind
+    revision: str | None
+    """Immutable identity (commit, digest, version); ``None`` where the source has none."""
+    files: tuple[FileEntry, ...]
+    requested_revision: str | None = None
+    """What was asked for (branch, tag), when it differs from ``revision``."""
+    pinned: bool = True
+    """False when the target named something that can move (a branch, a tag)."""
+    claims: tuple[Claim, ...] = ()
+    """What the source says about the artefact (licence, author, dates): declared, never observed."""
+
+
+class Check(StrEnum):
+    """Check kinds of ``data/tags.json``: every rule has one and takes its framework tags from it."""
+
+    CODE_EXECUTION = "code-execution"
+    EVASION = "evasion"
+    FORMAT_MISMATCH = "format-mismatch"
+    GRAPH_CODE = "graph-code"
+    BOUNDS = "bounds"
+    EXHAUSTION = "exhaustion"
+    PATH_ESCAPE = "path-escape"
+    REMOTE_CODE = "remote-code"
+    TEMPLATE = "template"
+    TOKENIZER = "tokenizer"
+    HIDDEN_PAYLOAD = "hidden-payload"
+    HASH_MISMATCH = "hash-mismatch"
+    NO_HASH = "no-hash"
+    UNSIGNED = "unsigned"
+    SIGNATURE_INVALID = "signature-invalid"
+    SIGNER = "signer"
+    NOT_PINNED = "not-pinned"
+    DEPENDENCY = "dependency"
+    SECRET = "secret"  # noqa: S105 - the name of a check kind
+    PERSONAL_DATA = "personal-data"
+    ENVIRONMENT_LEAK = "environment-leak"
+    HIDDEN_INSTRUCTIONS = "hidden-instructions"
+    LINEAGE = "lineage"
+    AGENT_CONFIG = "agent-config"
+    EXECUTABLE = "executable"
+    LICENCE = "licence"
+    PROVENANCE = "provenance"
+    WAIVER = "waiver"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that can be found; its page in ``docs/rules`` is generated from these fields."""
+
+    id: str
+    """``<module>/<slug>``, for example ``pickle/dangerous-callable``."""
+    title: str
+    severity: Severity
+    check: Check
+    finds: str
+    """What it finds, in one or two sentences."""
+    why: str
+    """Why it matters to whoever loads the artefact."""
+    remedy: str
+    """What to do about it."""
+    example: str = ""
+    """A short harmless example of what triggers it."""
+    limits: str = ""
+    """What it does not see."""
+    references: tuple[str, ...] = ()
+    """CVE, GHSA, specification sections or addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in an artefact; structured, never ``"a:b"``."""
+
+    path: str
+    """The file of the artefact."""
+    members: tuple[str, ...] = ()
+    """Names of nested members, outermost first: ``("archive/data.pkl",)``."""
+    offset: int | None = None
+    """Bytes from the start of the innermost member."""
+    length: int | None = None
+    line: int | None = None
+    """1-based, for text."""
+
+    def inside(self, member: str) -> Location:
+        """The start of a nested member of this place."""
+        return Location(self.path, (*self.members, member))
+
+    def at(
+        self, offset: int | None = None, length: int | None = None, *, line: int | None = None
+    ) -> Location:
+        """The same member at another place."""
+        return Location(self.path, self.members, offset, length, line)
+
+    def __str__(self) -> str:
+        """For people: ``model.pt › archive/data.pkl @ 1203`` or ``train.py:12``."""
+        text = " › ".join((self.path, *self.members))
+        if self.line is not None:
+            return f"{text}:{self.line}"
+        return text if self.offset is None else f"{text} @ {self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One occurrence of a rule. Only policy re-rates."""
+
+    rule: Rule
+    location: Location
+    message: str
+    confidence: Confidence = Confidence.HIGH
+    evidence: tuple[tuple[str, str], ...] = ()
+    """Named facts, for example ``(("callable", "posix.system"),)``; they identify the finding."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over rule id, path, members and evidence, each length-prefixed; never the message."""
+        parts = [self.rule.id, self.location.path, str(len(self.location.members))]
+        parts += self.location.members
+        parts += [text for pair in self.evidence for text in pair]
+        state = hashlib.sha256()
+        for part in parts:
+            raw = part.encode("utf-8", "surrogatepass")
+            state.update(len(raw).to_bytes(8, "big") + raw)
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that was not read, and why: not looked at is not clean."""
+
+    location: Location
+    reason: str
+
+
+class Claimed(StrEnum):
+    """Fields about which a file or a source can make a claim."""
+
+    NAME = "name"
+    VERSION = "version"
+    AUTHOR = "author"
+    DESCRIPTION = "description"
+    LICENCE = "licence"
+    LICENCE_LINK = "licence-link"
+    ARCHITECTURE = "architecture"
+    MODEL_TYPE = "model-type"
+    TASK = "task"
+    LANGUAGE = "language"
+    BASE_MODEL = "base-model"
+    BASE_MODEL_RELATION = "base-model-relation"
+    DATASET = "dataset"
+    LIBRARY = "library"
+    PRODUCER = "producer"
+    PARAMETERS = "parameters"
+    DTYPE = "dtype"
+    QUANTISATION = "quantisation"
+    CONTEXT_LENGTH = "context-length"
+    VOCABULARY = "vocabulary"
+    HIDDEN_SIZE = "hidden-size"
+    LAYERS = "layers"
+    TOKENIZER = "tokenizer"
+    CHAT_TEMPLATE = "chat-template"
+    METRIC = "metric"
+    ENERGY = "energy"
+    TAG = "tag"
+    CREATED = "created"
+    MODIFIED = "modified"
+    GATED = "gated"
+    PRIVATE = "private"
+    SIZE_CATEGORY = "size-category"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement made by a file or a source, kept apart from what the bytes show."""
+
+    what: Claimed
+    value: str
+    pointer: str = ""
+    """Where in the file: a JSON pointer, a metadata key, a header name."""
+    path: str = ""
+    """The file that makes the claim; filled in by the pipeline, empty for a source's claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An array of numbers that a file holds."""
+
+    name: str
+    dtype: str
+    """Lower-case safetensors spelling: ``f32``, ``bf16``, ``i64``, ``q4_k`` …"""
+    shape: tuple[int, ...]
+    offset: int | None = None
+    """Start of its bytes in the file, if they stand there directly."""
+    length: int | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a scalar."""
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a format read from the bytes; every part is optional."""
+
+    format: str
+    version: str = ""
+    tensors: tuple[Tensor, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    external_files: tuple[str, ...] = ()
+    """Paths that the file tells a loader to open."""
+    entry_points: tuple[str, ...] = ()
+    """Code that the file tells a loader to import or run (``auto_map`` values, callables)."""
+    requirements: tuple[str, ...] = ()
+    """Python requirement strings that the file names."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Free key/value pairs that help a person (header metadata, truncated)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """Everything learnt about one file of an artefact."""
+
+    path: str
+    size: int
+    formats: tuple[str, ...] = ()
+    coverage: Coverage = Coverage.NONE
+    digests: tuple[Digest, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    facts: tuple[tuple[Location, Facts], ...] = ()
+
+    def computed(self, algorithm: str) -> str | None:
+        """The digest that we computed ourselves with this algorithm, if any."""
+        own = (d for d in self.digests if d.algorithm == algorithm and d.origin is Origin.COMPUTED)
+        return next((digest.value for digest in own), None)
+
+
+class State(StrEnum):
+    """How an inventory field is known (product page, promise 5)."""
+
+    OBSERVED = "observed"
+    DECLARED = "declared"
+    INFERRED = "inferred"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryField:
+    """One line of the inventory, with where it comes from."""
+
+    name: str
+    """``parameters``, ``dtypes``, ``architecture`` … : :class:`Claimed` values and a few of our own."""
+    value: str
+    state: State
+    path: str = ""
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What an artefact is made of."""
+
+    fields: tuple[InventoryField, ...] = ()
+
+    def all(self, name: str) -> tuple[InventoryField, ...]:
+        """Every field of that name, best known first."""
+        return tuple(entry for entry in self.fields if entry.name == name)
+
+    def first(self, name: str) -> InventoryField | None:
+        """The best known field of that name."""
+        return next(iter(self.all(name)), None)
+
+
+class Outcome(StrEnum):
+    """Result of one check of a claim about bytes or signers."""
+
+    VERIFIED = "verified"
+    INVALID = "invalid"
+    UNSUPPORTED = "unsupported"
+    UNTRUSTED_SIGNER = "untrusted signer"
+    EXPIRED = "expired"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One claim that was checked: who said what about which bytes, and whether it holds."""
+
+    claim: str
+    """``hub-digest``, ``sha256sums``, ``croissant``, ``oms``, ``sigstore-bundle``, ``dsse`` …"""
+    outcome: Outcome
+    reason: str
+    subject: tuple[str, ...] = ()
+    """Paths that the claim covers."""
+    signer: str = ""
+    issuer: str = ""
+    root: str = ""
+    """SHA-256 of the trust anchor used (root file, key, certificate)."""
+    signed_at: str = ""
+    """RFC 3339, if the evidence proves a time."""
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding after policy: re-rated, perhaps waived."""
+
+    finding: Finding
+    severity: Severity
+    waived_by: str | None = None
+
+
+class Decision(StrEnum):
+    """The verdict word; its exit code is in :attr:`exit_code`."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    INCOMPLETE = "incomplete"
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 3 incomplete; 2 is for errors, where there is no decision."""
+        return {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCOMPLETE: 3}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a verdict is what it is: the policy's rule, its file and its line."""
+
+    rule: str
+    message: str
+    file: str
+    line: int | None
+    findings: tuple[str, ...] = ()
+    """Fingerprints of the findings that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy decided, and what it was."""
+
+    decision: Decision
+    reasons: tuple[Reason, ...]
+    warnings: tuple[Reason, ...] = ()
+    policy: str = ""
+    policy_digest: str = ""
+    judged: tuple[Judged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything about one artefact, ready to be rendered."""
+
+    artefact: Artefact
+    files: tuple[FileResult, ...]
+    findings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    inventory: Inventory
+    verifications: tuple[Verification, ...]
+    verdict: Verdict
+    tool_version: str
+    rule_set: str
+    """SHA-256 of the rules and data that judged: same bytes and same rule set, same report."""
+    created: str = ""
+    """RFC 3339; given by the caller, empty for a timeless report."""
+    notes: tuple[str, ...] = field(default=())
+
+    def with_verdict(self, verdict: Verdict) -> Report:
+        """The same report under another verdict."""
+        return replace(self, verdict=verdict)

@@ -1,0 +1,1 @@
+"""Grammars without opinions: how bytes are laid out, never whether that is good or bad."""
