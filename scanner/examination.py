@@ -1,0 +1,154 @@
+"""One file, start to finish, inside a worker: identify, inspect, follow what is nested, read texts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from scanner.errors import BudgetExceeded, FormatError, ReadFailed
+from scanner.exposure import expose
+from scanner.formats import all_formats, by_name, identify
+from scanner.formats.identity import judge_name, read_head
+from scanner.inspection import Child, Format, Inspection, run
+from scanner.model import Coverage, Digest, Facts, FileResult, Finding, Gap, Location
+from scanner.reader import Budget, Opener, Reader
+from scanner.trust.digests import hash_reader
+from scanner.wire.compression import expanded
+
+_ORDER = (Coverage.NONE, Coverage.SAMPLED, Coverage.STRUCTURE, Coverage.WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost."""
+
+    bytes: int = 4 << 30
+    items: int = 100_000_000
+    depth: int = 16
+    seconds: float = 120.0
+    children: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One file for a worker."""
+
+    path: str
+    opener: Opener
+    limits: Limits
+    hashes: tuple[str, ...] = ()
+    """Algorithms to compute here; large files are hashed elsewhere, beside the inspection."""
+
+
+def examine(job: Assignment) -> FileResult:
+    """Inspect one file. Never raises for what the file contains or for how it fails to be read."""
+    where = Location(job.path)
+    try:
+        with job.opener.open() as reader:
+            digests: tuple[Digest, ...] = hash_reader(reader, job.hashes) if job.hashes else ()
+            result = _Walk(job.limits).walk(reader, job.path)
+            return replace(result, digests=digests)
+    except ReadFailed as error:
+        return FileResult(job.path, 0, gaps=(Gap(where, str(error)),))
+
+
+class _Walk:
+    """The worklist of one file: the file itself, then everything nested, on one budget."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._budget = Budget(limits.bytes, limits.items, limits.depth)
+        self._findings: dict[str, Finding] = {}
+        self._gaps: dict[Gap, None] = {}
+        self._facts: list[tuple[Location, Facts]] = []
+        self._queue: deque[tuple[Child, Location]] = deque()
+        self._children = 0
+        self._stack = ExitStack()
+
+    def walk(self, reader: Reader, path: str) -> FileResult:
+        """Look at the whole file."""
+        where = Location(path)
+        with self._stack:
+            formats, coverage = self._look(reader, path, where)
+            while self._queue:
+                child, place = self._queue.popleft()
+                self._open(child, place)
+        return FileResult(
+            path,
+            reader.size,
+            tuple(fmt.name for fmt in formats),
+            coverage,
+            findings=tuple(self._findings.values()),
+            gaps=tuple(self._gaps),
+            facts=tuple(self._facts),
+        )
+
+    def _open(self, child: Child, place: Location) -> None:
+        try:
+            self._budget.check_depth(len(place.members))
+            if not child.codec:
+                self._look(child.reader, child.name, place, child.read_as)
+                return
+            with expanded(child.reader, child.codec, self._budget, child.size) as content:
+                self._look(content, child.name, place, child.read_as)
+                # What is nested in expanded bytes has to be read before they are let go.
+                self._drain(place)
+                if content.problem is not None:
+                    self._gap(Gap(place, f"could not be expanded to its end: {content.problem}"))
+        except (FormatError, BudgetExceeded, ReadFailed) as error:
+            self._gap(Gap(place, str(error)))
+
+    def _drain(self, place: Location) -> None:
+        depth = len(place.members)
+        inner = [
+            entry for entry in self._queue if entry[1].members[:depth] == place.members
+        ]
+        for entry in inner:
+            self._queue.remove(entry)
+        for child, inside in inner:
+            self._open(child, inside)
+
+    def _look(
+        self, reader: Reader, name: str, where: Location, read_as: str = ""
+    ) -> tuple[tuple[Format, ...], Coverage]:
+        head = read_head(reader, name)
+        formats = identify(head)
+        for finding in judge_name(head, formats, all_formats(), where) if not read_as else ():
+            self._findings.setdefault(finding.fingerprint, finding)
+        if read_as and read_as in by_name() and read_as not in {fmt.name for fmt in formats}:
+            formats = (by_name()[read_as], *formats)
+        if not formats:
+            self._gap(Gap(where, _unknown(head.suffix)))
+            return (), Coverage.NONE
+        coverages = [self._take(run(fmt, reader, self._budget, where), where) for fmt in formats]
+        return formats, min(coverages, key=_ORDER.index)
+
+    def _take(self, inspection: Inspection, where: Location) -> Coverage:
+        for finding in (*inspection.findings, *expose(inspection.texts)):
+            self._findings.setdefault(finding.fingerprint, finding)
+        for gap in inspection.gaps:
+            self._gap(gap)
+        self._facts += [(where, facts) for facts in inspection.facts]
+        for child in self._bounded(inspection.children, where):
+            self._queue.append((child, where.inside(child.name)))
+        return inspection.coverage
+
+    def _bounded(self, children: list[Child], where: Location) -> Iterator[Child]:
+        for child in children:
+            if self._children >= self._limits.children:
+                self._gap(Gap(where, f"more than {self._limits.children} nested members"))
+                return
+            self._children += 1
+            yield child
+
+    def _gap(self, gap: Gap) -> None:
+        self._gaps.setdefault(gap)
+
+
+def _unknown(suffix: str) -> str:
+    named = [fmt.title or fmt.name for fmt in all_formats() if suffix and suffix in fmt.suffixes]
+    if named:
+        return f"unknown format: the name says {named[0]}, the bytes are not"
+    return "unknown format"
