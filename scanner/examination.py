@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from scanner.errors import BudgetExceeded, FormatError, ReadFailed
@@ -63,18 +61,11 @@ class _Walk:
         self._findings: dict[str, Finding] = {}
         self._gaps: dict[Gap, None] = {}
         self._facts: list[tuple[Location, Facts]] = []
-        self._queue: deque[tuple[Child, Location]] = deque()
         self._children = 0
-        self._stack = ExitStack()
 
     def walk(self, reader: Reader, path: str) -> FileResult:
         """Look at the whole file."""
-        where = Location(path)
-        with self._stack:
-            formats, coverage = self._look(reader, path, where)
-            while self._queue:
-                child, place = self._queue.popleft()
-                self._open(child, place)
+        formats, coverage = self._look(reader, path, Location(path))
         return FileResult(
             path,
             reader.size,
@@ -93,47 +84,37 @@ class _Walk:
                 return
             with expanded(child.reader, child.codec, self._budget, child.size) as content:
                 self._look(content, child.name, place, child.read_as)
-                # What is nested in expanded bytes has to be read before they are let go.
-                self._drain(place)
                 if content.problem is not None:
                     self._gap(Gap(place, f"could not be expanded to its end: {content.problem}"))
         except (FormatError, BudgetExceeded, ReadFailed) as error:
             self._gap(Gap(place, str(error)))
 
-    def _drain(self, place: Location) -> None:
-        depth = len(place.members)
-        inner = [
-            entry for entry in self._queue if entry[1].members[:depth] == place.members
-        ]
-        for entry in inner:
-            self._queue.remove(entry)
-        for child, inside in inner:
-            self._open(child, inside)
-
     def _look(
         self, reader: Reader, name: str, where: Location, read_as: str = ""
     ) -> tuple[tuple[Format, ...], Coverage]:
+        """Read one thing as every format that it is, then what is nested in it, depth first."""
         head = read_head(reader, name)
         formats = identify(head)
         for finding in judge_name(head, formats, all_formats(), where) if not read_as else ():
             self._findings.setdefault(finding.fingerprint, finding)
-        if read_as and read_as in by_name() and read_as not in {fmt.name for fmt in formats}:
+        if read_as in by_name() and read_as not in {fmt.name for fmt in formats}:
             formats = (by_name()[read_as], *formats)
         if not formats:
             self._gap(Gap(where, _unknown(head.suffix)))
             return (), Coverage.NONE
-        coverages = [self._take(run(fmt, reader, self._budget, where), where) for fmt in formats]
-        return formats, min(coverages, key=_ORDER.index)
+        inspections = [run(fmt, reader, self._budget, where) for fmt in formats]
+        for inspection in inspections:
+            self._take(inspection, where)
+        for child in self._bounded([c for i in inspections for c in i.children], where):
+            self._open(child, where.inside(child.name))
+        return formats, min((i.coverage for i in inspections), key=_ORDER.index)
 
-    def _take(self, inspection: Inspection, where: Location) -> Coverage:
+    def _take(self, inspection: Inspection, where: Location) -> None:
         for finding in (*inspection.findings, *expose(inspection.texts)):
             self._findings.setdefault(finding.fingerprint, finding)
         for gap in inspection.gaps:
             self._gap(gap)
         self._facts += [(where, facts) for facts in inspection.facts]
-        for child in self._bounded(inspection.children, where):
-            self._queue.append((child, where.inside(child.name)))
-        return inspection.coverage
 
     def _bounded(self, children: list[Child], where: Location) -> Iterator[Child]:
         for child in children:

@@ -1,0 +1,40 @@
+"""Weighbridge: AI artefacts are weighed before they may enter.
+
+Public API: :func:`scan` and the types of its result. Everything else may change without notice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["Decision", "Finding", "Gap", "Report", "ScannerError", "Severity", "__version__", "scan"]
+
+if TYPE_CHECKING:
+    from scanner.errors import ScannerError
+    from scanner.model import Decision, Finding, Gap, Report, Severity
+
+
+def scan(target: str, *, policy: str = "baseline") -> Report:
+    """Weigh one artefact (a path, ``hf://org/name@rev``, ``https://…``) and return its report.
+
+    Starts worker processes: call it under ``if __name__ == "__main__":`` in a script.
+
+    Raises:
+        ScannerError: Nothing could be decided (unknown target, unreachable source, bad policy).
+    """
+    import datetime  # noqa: PLC0415 - importing the package stays cheap
+
+    from scanner.model import Target  # noqa: PLC0415
+    from scanner.pipeline import Request, scan_artefact  # noqa: PLC0415
+
+    today = datetime.datetime.now(datetime.UTC).date()
+    return scan_artefact(Request(Target(target), today, policy))
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from scanner import errors, model  # noqa: PLC0415 - lazily, for start-up
+
+        return getattr(model, name, None) or getattr(errors, name)
+    raise AttributeError(f"module 'scanner' has no attribute {name!r}")

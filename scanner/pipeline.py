@@ -1,0 +1,226 @@
+"""One artefact, start to finish: resolve, examine, cross-check, verify, take inventory, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from scanner import __version__, policy, trust
+from scanner.bom.inventory import take_inventory
+from scanner.catalogue import rule_set
+from scanner.crosscheck import crosscheck
+from scanner.errors import ReadFailed
+from scanner.examination import Assignment, Limits, examine
+from scanner.model import (
+    Coverage,
+    Digest,
+    Facts,
+    FileEntry,
+    FileResult,
+    Finding,
+    Gap,
+    Location,
+    Origin,
+    Report,
+    Target,
+)
+from scanner.reader import Opener
+from scanner.sources import Options, Resolved, resolve
+from scanner.trust import TrustOptions
+from scanner.trust.digests import hash_reader
+from scanner.workers import Failure, Task, Workers
+
+# Files up to this size are hashed by the worker that has just read them; larger ones in threads.
+_SMALL = 1 << 20
+_BATCH_BYTES = 4 << 20
+_BATCH_FILES = 32
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the pipeline; the clock is an argument."""
+
+    target: Target
+    today: date
+    policy: str = "baseline"
+    """Name of a shipped pack or path of a policy file."""
+    source: Options = field(default_factory=Options)
+    trust: TrustOptions = field(default_factory=TrustOptions)
+    limits: Limits = field(default_factory=Limits)
+    created: str = ""
+    """RFC 3339 time to write into the report; empty for a timeless one."""
+
+
+def scan_artefact(
+    request: Request, *, workers: Workers | None = None, progress: Progress | None = None
+) -> Report:
+    """Weigh one artefact.
+
+    Raises:
+        ScannerError: The target, the policy or named trust material cannot be used: nothing was
+            decided. What cannot be read inside the artefact is a gap in the report instead.
+    """
+    rules = policy.load(request.policy)
+    resolved = resolve(request.target, request.source)
+    with nullcontext(workers) if workers else Workers() as pool:
+        files = _examine_all(resolved, request.limits, pool, progress)
+    artefact = resolved.artefact
+    trusted = trust.verify(artefact, files, resolved.openers, request.trust)
+    crossed = tuple(crosscheck(files, artefact))
+    references = tuple(_reference_checks(resolved, files))
+    findings = _unique(
+        (
+            *resolved.findings,
+            *(finding for file in files for finding in file.findings),
+            *(note for note in (*crossed, *references) if isinstance(note, Finding)),
+            *trusted.findings,
+        )
+    )
+    gaps = tuple(
+        dict.fromkeys(
+            (
+                *resolved.gaps,
+                *(gap for file in files for gap in file.gaps),
+                *(note for note in crossed if isinstance(note, Gap)),
+                *trusted.gaps,
+            )
+        )
+    )
+    inventory = take_inventory(artefact, files)
+    verdict = policy.evaluate(
+        rules,
+        artefact=artefact,
+        files=files,
+        findings=findings,
+        gaps=gaps,
+        inventory=inventory,
+        verifications=trusted.verifications,
+        today=request.today,
+    )
+    return Report(
+        artefact=artefact,
+        files=files,
+        findings=tuple(judged.finding for judged in verdict.judged),
+        gaps=gaps,
+        inventory=inventory,
+        verifications=trusted.verifications,
+        verdict=verdict,
+        tool_version=__version__,
+        rule_set=rule_set(),
+        created=request.created,
+    )
+
+
+def _reference_checks(resolved: Resolved, files: tuple[FileResult, ...]) -> Iterator[Finding]:
+    """The safetensors library beside our reader, on local files (architecture, dependencies)."""
+    from scanner.crosscheck import reference_disagrees  # noqa: PLC0415 - only where files are local
+
+    for file in files:
+        local = resolved.local_paths.get(file.path)
+        if local and "safetensors" in file.formats:
+            finding = reference_disagrees(local, file)
+            if finding is not None:
+                yield finding
+
+
+def _examine_all(
+    resolved: Resolved, limits: Limits, pool: Workers, progress: Progress | None
+) -> tuple[FileResult, ...]:
+    entries = {entry.path: entry for entry in resolved.artefact.files}
+    local = resolved.local_paths
+    jobs = [
+        Assignment(path, opener, limits, _hashes(entries.get(path), small=True) if _small(entries.get(path), path, local) else ())
+        for path, opener in sorted(resolved.openers.items())
+    ]
+    large = [job.path for job in jobs if job.path in local and not job.hashes]
+    results: dict[str, FileResult] = {}
+    with ThreadPoolExecutor(max_workers=pool.count) as threads:
+        hashed = {
+            path: threads.submit(_hash, resolved.openers[path], _hashes(entries.get(path), small=False))
+            for path in large
+        }
+        batches = _batches(jobs, entries)
+        for index, position, outcome in pool.map(examine, batches):
+            path = batches[index][position].item.path
+            if isinstance(outcome, Failure):
+                size = entries[path].size if path in entries else None
+                outcome = FileResult(path, size or 0, gaps=(Gap(Location(path), outcome.reason),))
+            results[path] = outcome
+            if progress:
+                progress(len(results), len(jobs), path)
+        digests = {path: future.result() for path, future in hashed.items()}
+    return tuple(
+        _finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results)
+    )
+
+
+def _small(entry: FileEntry | None, path: str, local: Mapping[str, str]) -> bool:
+    """Whether the worker hashes: small enough, and on disk (a remote file is not read whole)."""
+    return path in local and entry is not None and entry.size is not None and entry.size <= _SMALL
+
+
+def _hashes(entry: FileEntry | None, *, small: bool) -> tuple[str, ...]:
+    """SHA-256 always; others where somebody declares them and we would have to compare."""
+    declared = {digest.algorithm for digest in entry.digests} if entry else set()
+    extra = declared & {"sha1", "md5", "sha512", "blake2b", "blake3", "git-sha1"}
+    return ("sha256", *sorted(extra | ({"git-sha1"} if small and declared else set())))
+
+
+def _hash(opener: Opener, algorithms: tuple[str, ...]) -> tuple[Digest, ...] | Gap:
+    try:
+        with opener.open() as reader:
+            return hash_reader(reader, algorithms)
+    except ReadFailed as error:
+        return Gap(Location(""), str(error))
+
+
+def _finish(
+    result: FileResult, digests: tuple[Digest, ...] | Gap | None, entry: FileEntry | None
+) -> FileResult:
+    """Join the inspection with what was hashed beside it and with what the source declares."""
+    declared = tuple(d for d in entry.digests if d.origin is Origin.DECLARED) if entry else ()
+    if isinstance(digests, Gap):
+        gap = Gap(Location(result.path), f"could not be hashed: {digests.reason}")
+        return replace(result, gaps=(*result.gaps, gap), digests=declared)
+    own = (*result.digests, *(digests or ()))
+    facts = tuple((where, _claimed(facts, where.path)) for where, facts in result.facts)
+    coverage = Coverage.NONE if result.coverage is Coverage.NONE else result.coverage
+    return replace(result, digests=(*own, *declared), facts=facts, coverage=coverage)
+
+
+def _claimed(facts: Facts, path: str) -> Facts:
+    return replace(facts, claims=tuple(replace(claim, path=path) for claim in facts.claims))
+
+
+def _batches(
+    jobs: Sequence[Assignment], entries: Mapping[str, FileEntry]
+) -> list[list[Task[Assignment]]]:
+    """Small files share a task, so that thousands of them do not cost thousands of round trips."""
+    batches: list[list[Task[Assignment]]] = []
+    weight = 0
+    for job in jobs:
+        entry = entries.get(job.path)
+        size = entry.size if entry and entry.size is not None else _BATCH_BYTES
+        task = Task(job, job.limits.seconds)
+        if not batches or weight + size > _BATCH_BYTES or len(batches[-1]) >= _BATCH_FILES:
+            batches.append([])
+            weight = 0
+        batches[-1].append(task)
+        weight += size
+    return batches
+
+
+def _unique(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """One of each fingerprint, worst first, then by place: the order of every report."""
+    kept = {finding.fingerprint: finding for finding in reversed(findings)}
+    return tuple(
+        sorted(
+            kept.values(),
+            key=lambda f: (-f.rule.severity.rank, f.location.path, f.location.members, f.location.offset or 0, f.rule.id, f.fingerprint),
+        )
+    )
