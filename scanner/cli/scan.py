@@ -1,0 +1,70 @@
+"""``weighbridge scan``: weigh artefacts and let a policy decide."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from scanner.cli.options import (
+    emit,
+    output_options,
+    run_options,
+    source_options,
+    trust_options,
+    weigh,
+)
+from scanner.model import Decision, Report
+
+
+@click.command("scan")
+@click.argument("targets", nargs=-1, required=True)
+@click.option("-p", "--policy", default="baseline", show_default=True, help="Shipped pack (baseline, strict) or a policy file.")
+@output_options(("terminal", "json", "sarif", "markdown"))
+@source_options
+@trust_options
+@run_options
+def command(targets: tuple[str, ...], policy: str, form: str, output: str | None, **given: Any) -> None:
+    """Weigh TARGETS and exit with the verdict: 0 pass, 1 fail, 3 incomplete.
+
+    A target is a file, a folder, a local Hub cache, hf://org/name[@revision],
+    hf://datasets/org/name[@revision], a pasted Hub address or https://host/file.
+    Remote files are judged in ranges; nothing is downloaded.
+
+    \b
+    Example:
+      weighbridge scan ./model --policy strict --format sarif -o scan.sarif
+    """
+    reports = weigh(targets, policy, given)
+    if form == "terminal":
+        _terminal(reports, output, verbose=-1 if given["quiet"] else given["verbose"])
+    else:
+        from scanner.report import render  # noqa: PLC0415 - one report format is needed, not all
+
+        emit(render(form, reports), output)
+    sys.exit(exit_code(reports))
+
+
+def exit_code(reports: list[Report]) -> int:
+    """The worst verdict of all: a refusal beats a gap."""
+    codes = {report.verdict.decision for report in reports}
+    worst = next(d for d in (Decision.FAIL, Decision.INCOMPLETE, Decision.PASS) if d in codes)
+    return worst.exit_code
+
+
+def _terminal(reports: list[Report], output: str | None, *, verbose: int) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only for people
+
+    from scanner.report import terminal  # noqa: PLC0415
+
+    if output is not None:
+        import io  # noqa: PLC0415
+
+        console = Console(file=io.StringIO(), width=100)
+    else:
+        console = Console()
+    for report in reports:
+        terminal.render(report, console, verbose=verbose)
+    if output is not None:
+        emit(console.file.getvalue(), output)  # type: ignore[attr-defined] - the StringIO from above
