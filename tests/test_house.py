@@ -1,0 +1,71 @@
+"""The house rules that no linter knows: sizes, pages, fixtures, names."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from scanner.catalogue import all_rules
+from scanner.formats import all_formats
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "scanner").rglob("*.py"))
+
+
+def test_files_have_at_most_400_lines() -> None:
+    long = {str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_functions_have_at_most_60_lines() -> None:
+    long = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > 60:
+                    long.append(f"{path.relative_to(ROOT)}:{node.name} {lines}")
+    assert not long
+
+
+def test_no_module_has_a_name_that_means_nothing() -> None:
+    banned = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager"}
+    assert not [p.name for p in SOURCES if p.stem in banned]
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
+def test_each_rule_has_its_page_and_every_part_of_it(rule) -> None:
+    page = ROOT / "docs" / "rules" / f"{rule.id.partition('/')[0]}.md"
+    assert f"## {rule.id}\n" in page.read_text()
+    for part in ("title", "finds", "why", "remedy"):
+        assert len(getattr(rule, part)) > 8, part
+
+
+@pytest.mark.parametrize("fmt", all_formats(), ids=lambda fmt: fmt.name)
+def test_each_format_owns_its_rules_and_has_fixtures_and_tests(fmt) -> None:
+    for rule in fmt.rules:
+        assert rule.id.startswith(f"{fmt.name}/"), rule.id
+    for kind in ("clean", "broken", *(("unsafe",) if fmt.rules else ())):
+        folder = ROOT / "fixtures" / fmt.name / kind
+        assert folder.is_dir(), f"no fixtures/{fmt.name}/{kind}"
+        assert any(folder.iterdir())
+    module = fmt.name.replace("-", "_")
+    assert list((ROOT / "tests" / "formats").glob(f"test_{module}.py")), module
+
+
+def test_every_fixture_is_small() -> None:
+    big = [p for p in (ROOT / "fixtures").rglob("*") if p.is_file() and p.stat().st_size > 65536]
+    assert not big
+
+
+def test_no_broad_except_outside_the_worker() -> None:
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                name = getattr(node.type, "id", None)
+                if node.type is None or name in {"Exception", "BaseException"}:
+                    found.append(path.relative_to(ROOT).as_posix())
+    assert found == ["scanner/workers.py"]

@@ -1,0 +1,79 @@
+"""Generate what is generated: rule pages from the catalogue, ``--help`` blocks in the README.
+
+``python -m tools.docs`` writes, ``--check`` only compares (exit 1 where something differs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from scanner.catalogue import all_rules
+from scanner.report.rule_page import page
+
+ROOT = Path(__file__).parent.parent
+RULES = ROOT / "docs" / "rules"
+README = ROOT / "README.md"
+_BLOCK = re.compile(r"(<!-- help: (?P<verb>[a-z ]*) -->\n```text\n).*?(```\n)", re.DOTALL)
+
+
+def rule_pages() -> dict[Path, str]:
+    """File to content: one page for each module that owns rules, and their index."""
+    groups = defaultdict(list)
+    for rule in all_rules():
+        groups[rule.id.partition("/")[0]].append(rule)
+    pages = {
+        RULES / f"{module}.md": f"# Rules: {module}\n\n" + "\n".join(page(rule) for rule in rules)
+        for module, rules in groups.items()
+    }
+    rows = [
+        f"| [`{rule.id}`]({rule.id.partition('/')[0]}.md#{rule.id.replace('/', '')}) "
+        f"| {rule.severity.value} | {rule.title} |"
+        for rule in all_rules()
+    ]
+    head = "# Rules\n\nGenerated from the catalogue by `make docs`.\n\n| rule | severity | title |\n|---|---|---|\n"
+    pages[RULES / "index.md"] = head + "\n".join(rows) + "\n"
+    return pages
+
+
+def readme() -> str:
+    """The README with every ``--help`` block as the command prints it today."""
+
+    def block(match: re.Match[str]) -> str:
+        verb = match["verb"].split()
+        env = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+        command = [sys.executable, "-m", "scanner", *verb, "--help"]
+        text = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=ROOT).stdout
+        return match[1] + text.rstrip() + "\n" + match[3]
+
+    return _BLOCK.sub(block, README.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write or check."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    wanted = {**rule_pages(), README: readme()}
+    stale = [path for path in RULES.glob("*.md") if path not in wanted]
+    wrong = [
+        path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text
+    ]
+    if check:
+        for path in (*wrong, *stale):
+            print(f"{path.relative_to(ROOT)} is out of date: run `make docs`")
+        sys.exit(1 if wrong or stale else 0)
+    RULES.mkdir(parents=True, exist_ok=True)
+    for path in wrong:
+        path.write_text(wanted[path], encoding="utf-8")
+    for path in stale:
+        path.unlink()
+
+
+if __name__ == "__main__":
+    main()
