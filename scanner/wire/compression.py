@@ -1,0 +1,228 @@
+"""Compressed streams, expanded step by step: a bomb meets the budget before it meets the memory."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Protocol
+
+from scanner.errors import BudgetExceeded, FormatError
+from scanner.reader import Budget, Reader
+
+_STEP = 256 << 10
+_IN_MEMORY = 32 << 20
+
+
+class _Decoder(Protocol):
+    eof: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Zlib:
+    """zlib's object under the interface that the other codecs share."""
+
+    def __init__(self, wbits: int) -> None:
+        self._inner = zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max(max_length, 0))
+
+
+def _lz4() -> _Decoder:
+    from lz4.frame import LZ4FrameDecompressor  # noqa: PLC0415 - only for such files
+
+    decoder: _Decoder = LZ4FrameDecompressor()
+    return decoder
+
+
+def _zstd() -> _Decoder:
+    decoder: _Decoder = _zstd_module().ZstdDecompressor()
+    return decoder
+
+
+def _zstd_module() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415 - only for such files
+    else:
+        from backports import zstd  # noqa: PLC0415
+    return zstd
+
+
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
+    "deflate": lambda: _Zlib(-15),
+    "zlib": lambda: _Zlib(15),
+    "gzip": lambda: _Zlib(31),
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20),
+    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=256 << 20),
+    "lz4": _lz4,
+    "zstd": _zstd,
+}
+CODECS = frozenset(_DECODERS)
+_CONCATENATED = frozenset({"gzip", "bzip2", "xz", "lz4", "zstd"})
+_MAGIC = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"]\x00\x00": "lzma",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+
+
+def codec_of(head: bytes) -> str:
+    """Name of the whole-file compression that these first bytes begin, or an empty string."""
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            if name == "bzip2" and head[4:10] not in {b"1AY&SY", b"\x17rE8P\x90"}:
+                continue
+            return name if name != "lzma" or _expands(head, name) else ""
+    if len(head) > 2 and head[0] & 0x8F == 0x08 and (head[0] << 8 | head[1]) % 31 == 0:
+        # RFC 1950 has two weak bytes of magic, so the data has to expand as well.
+        return "zlib" if not head[1] & 0x20 and _expands(head, "zlib") else ""
+    return ""
+
+
+def _expands(head: bytes, name: str) -> bool:
+    decoder = _DECODERS[name]()
+    try:
+        return bool(decoder.decompress(head, 1 << 16)) or decoder.eof
+    except (zlib.error, lzma.LZMAError):
+        return False
+
+
+class Expanded:
+    """A reader over expanded bytes, and what went wrong on the way to their end."""
+
+    def __init__(self) -> None:
+        self.problem: FormatError | BudgetExceeded | None = None
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Number of bytes that came out."""
+        return self._size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``."""
+        if offset < 0 or length <= 0 or offset >= self._size:
+            return b""
+        length = min(length, self._size - offset)
+        if self._file is None:
+            return bytes(self._memory[offset : offset + length])
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, offset)
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def append(self, data: bytes) -> None:
+        """Grow; beyond 32 MiB into an anonymous temporary file."""
+        if self._file is None and self._size + len(data) > _IN_MEMORY:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+            self._file.write(self._memory)
+            self._memory = bytearray()
+        if self._file is None:
+            self._memory += data
+        else:
+            self._file.write(data)
+        self._size += len(data)
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        self._memory = bytearray()
+        if self._file is not None:
+            self._file.close()
+
+    def settle(self) -> None:
+        """Make written bytes readable."""
+        if self._file is not None:
+            self._file.flush()
+
+
+@contextmanager
+def expanded(
+    reader: Reader, codec: str, budget: Budget, size: int | None = None
+) -> Iterator[Expanded]:
+    """Expand a stream; what came out before an error is there to be read, with ``problem`` set.
+
+    Args:
+        reader: The compressed bytes.
+        codec: One of :data:`CODECS`.
+        budget: Its bytes are spent before the output grows.
+        size: Expanded size that a container declares; another one is a problem.
+
+    Raises:
+        FormatError: The codec is unknown.
+        ReadFailed: From the reader.
+    """
+    if codec not in _DECODERS:
+        raise FormatError(f"compression method {codec!r} is not supported")
+    result = Expanded()
+    try:
+        try:
+            _expand(reader, codec, budget, size, result)
+        except (FormatError, BudgetExceeded) as error:
+            result.problem = error
+        except (zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError) as error:
+            result.problem = FormatError(f"corrupt {codec} data: {error}")
+        except _zstd_errors(codec) as error:
+            result.problem = FormatError(f"corrupt {codec} data: {error}")
+        if result.problem is None and size is not None and result.size != size:
+            result.problem = FormatError(f"{size} bytes are declared, {result.size} came out")
+        result.settle()
+        yield result
+    finally:
+        result.close()
+
+
+def _zstd_errors(codec: str) -> tuple[type[BaseException], ...]:
+    return (_zstd_module().ZstdError,) if codec == "zstd" else ()
+
+
+def _expand(reader: Reader, codec: str, budget: Budget, size: int | None, out: Expanded) -> None:
+    decoder = _DECODERS[codec]()
+    offset, pending = 0, b""
+    while True:
+        data = pending or reader.read_at(offset, _STEP)
+        if not pending:
+            offset += len(data)
+        pending = b""
+        if not data and offset < reader.size:
+            raise FormatError("the data ends early", offset)
+        block = decoder.decompress(data, _STEP)
+        while block:
+            budget.spend_bytes(len(block))
+            out.append(block)
+            if size is not None and out.size > size:
+                raise FormatError(f"more than the declared {size} bytes come out")
+            block = b"" if decoder.eof else decoder.decompress(b"", _STEP)
+        budget.spend_items()
+        if decoder.eof:
+            pending = decoder.unused_data
+            if codec not in _CONCATENATED or not (pending or offset < reader.size):
+                return
+            pending = pending or reader.read_at(offset, _STEP)
+            offset += len(pending) if not decoder.unused_data else 0
+            if not pending.strip(b"\0"):
+                return
+            decoder = _DECODERS[codec]()
+        elif not data:
+            raise FormatError(f"the {codec} stream ends before its end marker", offset)
