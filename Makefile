@@ -20,6 +20,7 @@ test: $(READY)       ## everything that needs only Python packages
 	$(BIN)/python -m pytest -q -n 2 -m "not servers"
 
 test-servers: $(READY)  ## tests against real servers, which it installs and starts itself
+	command -v nginx >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light >/dev/null; }
 	$(BIN)/python -m pytest -q -m servers
 
 check: $(READY)      ## format, lint, types, floors, spelling, generated files, workflows

@@ -28,7 +28,11 @@ def big_safetensors(cache: Path) -> Path:
     if not path.exists():
         step = GIB // LAYERS
         header = {
-            f"layer.{i}.weight": {"dtype": "F32", "shape": [1024, step // 4096], "data_offsets": [i * step, (i + 1) * step]}
+            f"layer.{i}.weight": {
+                "dtype": "F32",
+                "shape": [1024, step // 4096],
+                "data_offsets": [i * step, (i + 1) * step],
+            }
             for i in range(LAYERS)
         }
         raw = json.dumps(header).encode()
@@ -82,7 +86,11 @@ def nested_pickle(cache: Path) -> Path:
     """54 MB of nested lists and dicts, about 23 million opcodes."""
     path = cache / "ops.pkl"
     if not path.exists():
-        value = [{f"k{j}": [j, j + 1, (j, None, True)], "n": {"a": [i, 1.5]}} for i in range(400_000) for j in (i % 7,)]
+        value = [
+            {f"k{j}": [j, j + 1, (j, None, True)], "n": {"a": [i, 1.5]}}
+            for i in range(400_000)
+            for j in (i % 7,)
+        ]
         while len(data := pickle.dumps(value, protocol=4)) < 54_000_000:
             value = value + value[: max(1, int(len(value) * (54_000_000 / len(data) - 1)) + 1)]
             value = pickle.loads(pickle.dumps(value, protocol=4))

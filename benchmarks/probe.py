@@ -11,7 +11,11 @@ import time
 def main() -> None:
     started = time.perf_counter()
     subprocess.run(
-        sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, stdin=subprocess.DEVNULL
+        sys.argv[1:],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     seconds = time.perf_counter() - started
     print(f"{seconds:.4f} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.1f}")

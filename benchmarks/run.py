@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +93,13 @@ def small_files() -> list[Row]:
 
 def row(name: str, ours: float, mib: float, other: str, theirs: float, goal: str) -> Row:
     """One line of the table."""
-    return (name, f"{ours:.3f} s, {mib:.0f} MiB", f"{other}: {theirs:.3f} s", f"{ours / theirs:.2f}", goal)
+    return (
+        name,
+        f"{ours:.3f} s, {mib:.0f} MiB",
+        f"{other}: {theirs:.3f} s",
+        f"{ours / theirs:.2f}",
+        goal,
+    )
 
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {

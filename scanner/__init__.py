@@ -5,14 +5,25 @@ Public API: :func:`scan` and the types of its result. Everything else may change
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-__all__ = ["Decision", "Finding", "Gap", "Report", "ScannerError", "Severity", "__version__", "scan"]
+from scanner.version import __version__
+
+__all__ = [
+    "Decision",
+    "Finding",
+    "Gap",
+    "Report",
+    "ScannerError",
+    "Severity",
+    "__version__",
+    "scan",
+]
 
 # NOTE: not from typing: importing it would cost a third of the time that `--version` takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scanner.errors import ScannerError
-    from scanner.model import Decision, Finding, Gap, Report, Severity
+    from scanner.model import Finding, Gap, Severity
+    from scanner.result import Decision, Report
 
 
 def scan(target: str, *, policy: str = "baseline") -> Report:
@@ -23,18 +34,15 @@ def scan(target: str, *, policy: str = "baseline") -> Report:
     Raises:
         ScannerError: Nothing could be decided (unknown target, unreachable source, bad policy).
     """
-    import datetime  # noqa: PLC0415 - importing the package stays cheap
-
-    from scanner.model import Target  # noqa: PLC0415
+    from scanner.model import Target  # noqa: PLC0415 - importing the package stays cheap
     from scanner.pipeline import Request, scan_artefact  # noqa: PLC0415
 
-    today = datetime.datetime.now(datetime.UTC).date()
-    return scan_artefact(Request(Target(target), today, policy))
+    return scan_artefact(Request(Target(target), policy))
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        from scanner import errors, model  # noqa: PLC0415 - lazily, for start-up
+        from scanner import errors, model, result  # noqa: PLC0415 - lazily, for start-up
 
-        return getattr(model, name, None) or getattr(errors, name)
+        return next(getattr(room, name) for room in (result, model, errors) if hasattr(room, name))
     raise AttributeError(f"module 'scanner' has no attribute {name!r}")

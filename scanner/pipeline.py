@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import date
 
-from scanner import __version__, policy, trust
+from scanner import policy, trust
 from scanner.bom.inventory import take_inventory
 from scanner.catalogue import rule_set
 from scanner.crosscheck import crosscheck
@@ -24,13 +23,13 @@ from scanner.model import (
     Gap,
     Location,
     Origin,
-    Report,
     Target,
 )
 from scanner.reader import Opener
+from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
-from scanner.trust import TrustOptions
 from scanner.trust.digests import hash_reader
+from scanner.version import __version__
 from scanner.workers import Failure, Task, Workers
 
 # Files up to this size are hashed by the worker that has just read them; larger ones in threads.
@@ -43,14 +42,12 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the pipeline; the clock is an argument."""
+    """What is asked of the pipeline; what it costs is bounded."""
 
     target: Target
-    today: date
     policy: str = "baseline"
     """Name of a shipped pack or path of a policy file."""
     source: Options = field(default_factory=Options)
-    trust: TrustOptions = field(default_factory=TrustOptions)
     limits: Limits = field(default_factory=Limits)
     created: str = ""
     """RFC 3339 time to write into the report; empty for a timeless one."""
@@ -70,14 +67,13 @@ def scan_artefact(
     with nullcontext(workers) if workers else Workers() as pool:
         files = _examine_all(resolved, request.limits, pool, progress)
     artefact = resolved.artefact
-    trusted = trust.verify(artefact, files, resolved.openers, request.trust)
+    trusted = trust.verify(artefact, files)
     crossed = tuple(crosscheck(files, artefact))
-    references = tuple(_reference_checks(resolved, files))
     findings = _unique(
         (
             *resolved.findings,
             *(finding for file in files for finding in file.findings),
-            *(note for note in (*crossed, *references) if isinstance(note, Finding)),
+            *crossed,
             *trusted.findings,
         )
     )
@@ -86,22 +82,12 @@ def scan_artefact(
             (
                 *resolved.gaps,
                 *(gap for file in files for gap in file.gaps),
-                *(note for note in crossed if isinstance(note, Gap)),
                 *trusted.gaps,
             )
         )
     )
     inventory = take_inventory(artefact, files)
-    verdict = policy.evaluate(
-        rules,
-        artefact=artefact,
-        files=files,
-        findings=findings,
-        gaps=gaps,
-        inventory=inventory,
-        verifications=trusted.verifications,
-        today=request.today,
-    )
+    verdict = policy.evaluate(rules, artefact=artefact, findings=findings, gaps=gaps)
     return Report(
         artefact=artefact,
         files=files,
@@ -116,27 +102,16 @@ def scan_artefact(
     )
 
 
-def _reference_checks(resolved: Resolved, files: tuple[FileResult, ...]) -> Iterator[Finding]:
-    """The safetensors library beside our reader, on local files (architecture, dependencies)."""
-    from scanner.crosscheck import reference_disagrees  # noqa: PLC0415 - only where files are local
-
-    for file in files:
-        local = resolved.local_paths.get(file.path)
-        if local and "safetensors" in file.formats:
-            finding = reference_disagrees(local, file)
-            if finding is not None:
-                yield finding
-
-
 def _examine_all(
     resolved: Resolved, limits: Limits, pool: Workers, progress: Progress | None
 ) -> tuple[FileResult, ...]:
     entries = {entry.path: entry for entry in resolved.artefact.files}
     local = resolved.local_paths
-    jobs = [
-        Assignment(path, opener, limits, _hashes(entries.get(path), small=True) if _small(entries.get(path), path, local) else ())
-        for path, opener in sorted(resolved.openers.items())
-    ]
+    jobs = []
+    for path, opener in sorted(resolved.openers.items()):
+        entry = entries.get(path)
+        small = _hashes(entry, small=True) if _small(entry, path, local) else ()
+        jobs.append(Assignment(path, opener, limits, small))
     large = [job.path for job in jobs if job.path in local and not job.hashes]
     results: dict[str, FileResult] = {}
     with ThreadPoolExecutor(max_workers=pool.count) as threads:
@@ -149,14 +124,13 @@ def _examine_all(
             path = batches[index][position].item.path
             if isinstance(outcome, Failure):
                 size = entries[path].size if path in entries else None
-                outcome = FileResult(path, size or 0, gaps=(Gap(Location(path), outcome.reason),))
-            results[path] = outcome
+                results[path] = FileResult(path, size or 0, gaps=(Gap(Location(path), outcome.reason),))
+            else:
+                results[path] = outcome
             if progress:
                 progress(len(results), len(jobs), path)
         digests = {path: future.result() for path, future in hashed.items()}
-    return tuple(
-        _finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results)
-    )
+    return tuple(_finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results))
 
 
 def _small(entry: FileEntry | None, path: str, local: Mapping[str, str]) -> bool:
@@ -197,9 +171,7 @@ def _claimed(facts: Facts, path: str) -> Facts:
     return replace(facts, claims=tuple(replace(claim, path=path) for claim in facts.claims))
 
 
-def _batches(
-    jobs: Sequence[Assignment], entries: Mapping[str, FileEntry]
-) -> list[list[Task[Assignment]]]:
+def _batches(jobs: Sequence[Assignment], entries: Mapping[str, FileEntry]) -> list[list[Task[Assignment]]]:
     """Small files share a task, so that thousands of them do not cost thousands of round trips."""
     batches: list[list[Task[Assignment]]] = []
     weight = 0
@@ -221,6 +193,13 @@ def _unique(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(
             kept.values(),
-            key=lambda f: (-f.rule.severity.rank, f.location.path, f.location.members, f.location.offset or 0, f.rule.id, f.fingerprint),
+            key=lambda f: (
+                -f.rule.severity.rank,
+                f.location.path,
+                f.location.members,
+                f.location.offset or 0,
+                f.rule.id,
+                f.fingerprint,
+            ),
         )
     )

@@ -246,7 +246,7 @@ class Cursor:
         if length < 0 or length > self.left:
             raise FormatError(f"{length} bytes are declared, {self.left} are left", self.position)
         start = self.position - self._chunk_start
-        if 0 <= start and start + length <= len(self._chunk):
+        if start >= 0 and start + length <= len(self._chunk):
             data = self._chunk[start : start + length]
         elif length <= self._read_ahead:
             self._chunk = self.reader.read_at(self.position, max(length, self._read_ahead))

@@ -16,7 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -78,15 +78,21 @@ class Workers:
     """A context manager around the processes; they start with the first task."""
 
     def __init__(self, count: int | None = None, *, memory: int = 512 << 20) -> None:
-        self.count = count or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self.count = count or max(
+            1,
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        )
         self._memory = memory
-        self._pool: ProcessPool | None = None
+        self._pool: Any = None  # a ProcessPool; pebble is only partly typed
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._pool is not None:
             if error is None:
@@ -96,14 +102,17 @@ class Workers:
             self._pool.join()
             self._pool = None
 
-    def _start(self) -> ProcessPool:
+    def _start(self) -> Any:
         if self._pool is None:
             method = "spawn" if sys.platform == "win32" else "forkserver"
             context: Any = multiprocessing.get_context(method)
             if method == "forkserver":
                 context.set_forkserver_preload(["scanner.examination"])
             self._pool = ProcessPool(
-                max_workers=self.count, context=context, initializer=_limit, initargs=(self._memory,)
+                max_workers=self.count,
+                context=context,
+                initializer=_limit,
+                initargs=(self._memory,),
             )
         return self._pool
 
@@ -116,7 +125,7 @@ class Workers:
         """
         pool = self._start()
         again: list[tuple[int, int]] = []
-        futures = {}
+        futures: dict[Any, int] = {}
         for index, batch in enumerate(batches):
             items = [task.item for task in batch]
             limit = sum(task.seconds for task in batch) if len(batch) == 1 else max(t.seconds for t in batch)

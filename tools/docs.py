@@ -61,9 +61,7 @@ def main() -> None:
     check = parser.parse_args().check
     wanted = {**rule_pages(), README: readme()}
     stale = [path for path in RULES.glob("*.md") if path not in wanted]
-    wrong = [
-        path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text
-    ]
+    wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     if check:
         for path in (*wrong, *stale):
             print(f"{path.relative_to(ROOT)} is out of date: run `make docs`")

@@ -29,8 +29,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    corpus = sorted(p for p in (ROOT / "fixtures").rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"})
-    rng = random.Random(given.seed)  # noqa: S311 - repeatable, not secret
+    corpus = sorted(
+        p for p in (ROOT / "fixtures").rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}
+    )
+    rng = random.Random(given.seed)
     deadline = time.monotonic() + given.seconds
     rounds = failures = 0
     while time.monotonic() < deadline:

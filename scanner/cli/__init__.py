@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scanner import __version__
+from scanner.version import __version__
 
 
 def main() -> None:

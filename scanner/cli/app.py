@@ -6,24 +6,21 @@ from importlib import import_module
 
 import click
 
-from scanner import __version__
 from scanner.errors import ScannerError
+from scanner.version import __version__
 
 _VERBS = {
     "scan": "Weigh artefacts and let a policy decide.",
-    "bom": "Write an AI bill of materials (CycloneDX).",
-    "verify": "Check digests and signatures only.",
-    "policy": "Check, test and explain policy files.",
+    "verify": "Check declared digests only.",
     "rules": "List every rule, or print one rule's page.",
 }
 
 
 class _Verbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in _VERBS:
             return None
         command: click.Command = import_module(f"scanner.cli.{cmd_name}").command
@@ -40,7 +37,7 @@ class _Verbs(click.Group):
 
                 near = difflib.get_close_matches(args[0], list(_VERBS), 1)
                 hint = f" Did you mean '{near[0]}'?" if near else f" Verbs: {', '.join(_VERBS)}."
-                error.message += hint
+                raise click.UsageError(error.message + hint, ctx) from error
             raise
 
     def invoke(self, ctx: click.Context) -> object:
@@ -68,7 +65,7 @@ class _Failed(click.ClickException):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="weighbridge", message="%(prog)s %(version)s")
 def app() -> None:
-    """Weigh AI artefacts before they may enter: scan, inventory, verify, judge.
+    r"""Weigh AI artefacts before they may enter: scan, verify, judge.
 
     \b
     Example:

@@ -14,7 +14,7 @@ from scanner.errors import ScannerError
 @click.argument("ident", required=False)
 @output_options(("terminal", "json"))
 def command(ident: str | None, form: str, output: str | None) -> None:
-    """List every rule, or print the page of the rule IDENT.
+    r"""List every rule, or print the page of the rule IDENT.
 
     \b
     Example:

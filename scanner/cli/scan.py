@@ -12,21 +12,25 @@ from scanner.cli.options import (
     output_options,
     run_options,
     source_options,
-    trust_options,
     weigh,
 )
-from scanner.model import Decision, Report
+from scanner.result import Decision, Report
 
 
 @click.command("scan")
 @click.argument("targets", nargs=-1, required=True)
-@click.option("-p", "--policy", default="baseline", show_default=True, help="Shipped pack (baseline, strict) or a policy file.")
-@output_options(("terminal", "json", "sarif", "markdown"))
+@click.option(
+    "-p",
+    "--policy",
+    default="baseline",
+    show_default=True,
+    help="Shipped pack (baseline, strict) or a policy file.",
+)
+@output_options(("terminal", "json"))
 @source_options
-@trust_options
 @run_options
 def command(targets: tuple[str, ...], policy: str, form: str, output: str | None, **given: Any) -> None:
-    """Weigh TARGETS and exit with the verdict: 0 pass, 1 fail, 3 incomplete.
+    r"""Weigh TARGETS and exit with the verdict: 0 pass, 1 fail, 3 incomplete.
 
     A target is a file, a folder, a local Hub cache, hf://org/name[@revision],
     hf://datasets/org/name[@revision], a pasted Hub address or https://host/file.
@@ -34,7 +38,7 @@ def command(targets: tuple[str, ...], policy: str, form: str, output: str | None
 
     \b
     Example:
-      weighbridge scan ./model --policy strict --format sarif -o scan.sarif
+      weighbridge scan ./model --policy strict --format json -o scan.json
     """
     reports = weigh(targets, policy, given)
     if form == "terminal":
@@ -54,17 +58,15 @@ def exit_code(reports: list[Report]) -> int:
 
 
 def _terminal(reports: list[Report], output: str | None, *, verbose: int) -> None:
+    import io  # noqa: PLC0415
+
     from rich.console import Console  # noqa: PLC0415 - only for people
 
     from scanner.report import terminal  # noqa: PLC0415
 
-    if output is not None:
-        import io  # noqa: PLC0415
-
-        console = Console(file=io.StringIO(), width=100)
-    else:
-        console = Console()
+    buffer = io.StringIO()
+    console = Console() if output is None else Console(file=buffer, width=100)
     for report in reports:
         terminal.render(report, console, verbose=verbose)
     if output is not None:
-        emit(console.file.getvalue(), output)  # type: ignore[attr-defined] - the StringIO from above
+        emit(buffer.getvalue(), output)

@@ -14,11 +14,10 @@ from scanner.cli.options import (
     printable,
     run_options,
     source_options,
-    trust_options,
     weigh,
 )
-from scanner.model import Outcome, Report
 from scanner.report import json_report
+from scanner.result import Outcome, Report
 
 _BAD = frozenset({Outcome.INVALID, Outcome.UNTRUSTED_SIGNER, Outcome.EXPIRED})
 
@@ -27,17 +26,16 @@ _BAD = frozenset({Outcome.INVALID, Outcome.UNTRUSTED_SIGNER, Outcome.EXPIRED})
 @click.argument("target")
 @output_options(("terminal", "json"))
 @source_options
-@trust_options
 @run_options
 def command(target: str, form: str, output: str | None, **given: Any) -> None:
-    """Check the digests and signatures of TARGET, offline.
+    r"""Check the digests that the source of TARGET declares.
 
     Exits 0 when something was verified and nothing is wrong, 1 when a claim does not hold,
     3 when nothing could be verified: "cannot verify" is never "tampered".
 
     \b
     Example:
-      weighbridge verify ./model --public-key publisher.pub
+      weighbridge verify ~/.cache/huggingface/hub/models--org--name
     """
     report = weigh((target,), "baseline", given)[0]
     body = json_report.document(report)["verifications"]
@@ -47,7 +45,7 @@ def command(target: str, form: str, output: str | None, **given: Any) -> None:
 
 def _exit_code(report: Report) -> int:
     outcomes = {entry.outcome for entry in report.verifications}
-    broken = any(f.rule.id.startswith(("digests/", "signature/")) and f.rule.severity.rank >= 3 for f in report.findings)
+    broken = any(f.rule.id.startswith("digests/") and f.rule.severity.rank >= 3 for f in report.findings)
     if outcomes & _BAD or broken:
         return 1
     return 0 if Outcome.VERIFIED in outcomes and Outcome.UNSUPPORTED not in outcomes else 3
@@ -55,7 +53,7 @@ def _exit_code(report: Report) -> int:
 
 def _lines(report: Report) -> str:
     if not report.verifications:
-        return "nothing is claimed about these bytes: no declared digest, no signature\n"
+        return "nothing is claimed about these bytes: no declared digest\n"
     lines = []
     for entry in report.verifications:
         count = f" ({len(entry.subject)} files)" if len(entry.subject) > 1 else ""

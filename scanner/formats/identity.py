@@ -75,5 +75,5 @@ def judge_name(
         says = expected[0].title or expected[0].name
         found = ", ".join(fmt.title or fmt.name for fmt in roots)
         message = f"the ending {head.suffix} says {says}, the bytes are {found}"
-        evidence = (("suffix", head.suffix), ("format", roots[0].name))
-        yield Finding(NAME_MISMATCH, where, message, Confidence.MEDIUM, evidence)
+        named = (("suffix", head.suffix), ("format", roots[0].name))
+        yield Finding(NAME_MISMATCH, where, message, Confidence.MEDIUM, named)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from scanner.model import Report
+from scanner.result import Report
 
 # name -> module with ``render(reports) -> str``; terminal output needs a console and stands apart.
 FORMATS = {
     "json": "scanner.report.json_report",
-    "sarif": "scanner.report.sarif",
-    "markdown": "scanner.report.markdown",
 }
 
 

@@ -7,17 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from scanner.data import tags_for
-from scanner.model import (
-    Artefact,
-    FileResult,
-    Gap,
-    InventoryField,
-    Judged,
-    Location,
-    Reason,
-    Report,
-    Verification,
-)
+from scanner.model import Artefact, FileResult, Gap, Location
+from scanner.result import InventoryField, Judged, Reason, Report, Verification
 
 SCHEMA_VERSION = "1.0"
 
@@ -34,7 +25,11 @@ def document(report: Report) -> dict[str, Any]:
     verdict = report.verdict
     body = {
         "schema_version": SCHEMA_VERSION,
-        "tool": {"name": "weighbridge", "version": report.tool_version, "rule_set": report.rule_set},
+        "tool": {
+            "name": "weighbridge",
+            "version": report.tool_version,
+            "rule_set": report.rule_set,
+        },
         "artefact": _artefact(report.artefact),
         "verdict": {
             "decision": verdict.decision.value,

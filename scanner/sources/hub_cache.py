@@ -6,16 +6,7 @@ import re
 from pathlib import Path
 
 from scanner.errors import TargetError
-from scanner.model import (
-    Artefact,
-    Digest,
-    FileEntry,
-    Gap,
-    Kind,
-    Location,
-    Origin,
-    Target,
-)
+from scanner.model import Artefact, Digest, FileEntry, Gap, Kind, Location, Origin, Target
 from scanner.reader import FileOpener
 from scanner.sources import Options, Resolved, Source
 
@@ -75,7 +66,9 @@ def _resolve(target: Target, options: Options) -> Resolved:
     repository = _repository(path)
     if repository is None:
         names = sorted(child.name for child in path.iterdir() if _FOLDER.match(child.name))
-        raise TargetError(f"{path}: is a cache of {len(names)} repositories; name one: {', '.join(names[:20])}")
+        raise TargetError(
+            f"{path}: is a cache of {len(names)} repositories; name one: {', '.join(names[:20])}"
+        )
     match = _FOLDER.match(repository.name)
     if match is None:  # pragma: no cover - _repository has matched it
         raise TargetError(f"{path}: is no repository of a Hub cache")

@@ -120,7 +120,9 @@ def _resolve(target: Target, options: Options) -> Resolved:
     if not _COMMIT.match(commit):
         raise SourceError(f"{target.text}: {endpoint} gave no commit for the revision")
     entries = call(
-        lambda: tuple(_entries(api.list_repo_tree(wanted.name, repo_type=repo_type, revision=commit, recursive=True)))
+        lambda: tuple(
+            _entries(api.list_repo_tree(wanted.name, repo_type=repo_type, revision=commit, recursive=True))
+        )
     )
     if wanted.path is not None:
         entries = tuple(entry for entry in entries if entry.path == wanted.path)
@@ -195,7 +197,13 @@ def _claims(info: Any) -> Iterator[Claim]:
     )
     for what, value in pairs:
         if value not in {None, ""}:
-            text = value.isoformat() if hasattr(value, "isoformat") else str(value).lower() if isinstance(value, bool) else str(value)
+            text = (
+                value.isoformat()
+                if hasattr(value, "isoformat")
+                else str(value).lower()
+                if isinstance(value, bool)
+                else str(value)
+            )
             yield Claim(what, text, f"hub:{what.value}")
     for tag in getattr(info, "tags", None) or ():
         prefix, _, rest = str(tag).partition(":")
@@ -220,9 +228,11 @@ class _Calls:
             try:
                 return ask()
             except errors.OfflineModeIsEnabled as error:
-                raise SourceError(f"{self._target}: HF_HUB_OFFLINE is set; unset it, or scan the local cache") from error
+                raise SourceError(
+                    f"{self._target}: HF_HUB_OFFLINE is set; unset it, or scan the local cache"
+                ) from error
             except errors.HfHubHTTPError as error:
-                status = error.response.status_code if error.response is not None else 0
+                status = error.response.status_code
                 if status not in {408, 429, 500, 502, 503, 504} or attempt == _TRIES - 1:
                     raise SourceError(self._explain(error, status)) from error
                 after = error.response.headers.get("Retry-After", "")

@@ -8,18 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scanner.errors import TargetError
-from scanner.model import (
-    Artefact,
-    Check,
-    FileEntry,
-    Finding,
-    Gap,
-    Kind,
-    Location,
-    Rule,
-    Severity,
-    Target,
-)
+from scanner.model import Artefact, Check, FileEntry, Finding, Gap, Kind, Location, Rule, Severity, Target
 from scanner.reader import FileOpener
 from scanner.sources import Options, Resolved, Source
 

@@ -20,10 +20,13 @@ _IN_MEMORY = 32 << 20
 
 
 class _Decoder(Protocol):
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
 
 
 class _Zlib:
@@ -158,9 +161,7 @@ class Expanded:
 
 
 @contextmanager
-def expanded(
-    reader: Reader, codec: str, budget: Budget, size: int | None = None
-) -> Iterator[Expanded]:
+def expanded(reader: Reader, codec: str, budget: Budget, size: int | None = None) -> Iterator[Expanded]:
     """Expand a stream; what came out before an error is there to be read, with ``problem`` set.
 
     Args:

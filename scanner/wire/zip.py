@@ -93,7 +93,7 @@ def find_end(reader: Reader, tail: bytes, start: int) -> End | None:
         _, _, _, _, count, length, offset, comment = END.unpack_from(tail, at)
         position = start + at
         directory_end = position
-        if 0xFFFF == count or 0xFFFFFFFF in {length, offset}:
+        if count == 0xFFFF or 0xFFFFFFFF in {length, offset}:
             big = _end64(reader, position)
             if big is not None:
                 directory_end, count, length, offset = big
@@ -173,7 +173,17 @@ def _entries(data: bytes, prefix: int, budget: Budget | None) -> list[Entry]:
             raise FormatError("a name reaches past the central directory", at)
         size, compressed, header = _zip64(extra, size, compressed, header)
         entries.append(
-            Entry(name, method, flags, crc, compressed, size, header + prefix, attributes, creator >> 8)
+            Entry(
+                name,
+                method,
+                flags,
+                crc,
+                compressed,
+                size,
+                header + prefix,
+                attributes,
+                creator >> 8,
+            )
         )
         at += names + extras + comments
     return entries
