@@ -10,10 +10,10 @@ export PYTHONHASHSEED ?= 0
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(READY)       ## watch a clean model pass and a trojaned one be refused
+demo: $(READY)       ## watch a clean model pass and a pickled one be stopped
 	$(BIN)/python -m tools.demo
 
 test: $(READY)       ## everything that needs only Python packages

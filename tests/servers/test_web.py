@@ -46,7 +46,8 @@ def nginx(tmp_path):
     config.write_text(
         f"daemon off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\n"
         "events {}\n"
-        f"http {{ access_log {tmp_path}/access.log; server {{ listen 127.0.0.1:{port}; root {tmp_path}/www; }} }}\n"
+        f"http {{ access_log {tmp_path}/access.log;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {tmp_path}/www; }} }}\n"
     )
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
