@@ -1,0 +1,96 @@
+"""What the symbolic pickle machine works with: stand-ins for objects, and how people are shown them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+KEPT = 64
+"""How many items of a container are remembered."""
+
+
+class Unknown:
+    """A value that the machine cannot know any more (forgotten, or computed by a call)."""
+
+    __slots__ = ()
+
+
+UNKNOWN: Final = Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes (or a long text) that stand in the stream; where, so that they can be looked at."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """What ``find_class`` would return; ``?`` for a part that is computed while loading."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        """``module.name`` as the stream spells it."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What came out of a call."""
+
+    of: Global | None
+    arguments: tuple[Any, ...]
+    state: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    """A dict; a few of its items with text keys."""
+
+    items: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """A list or a set; its first items."""
+
+    items: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """Something that a loader would do.
+
+    ``import`` looks ``target`` up; ``call`` calls it; ``build`` hands ``value`` to its ``__setstate__`` or
+    ``__dict__``; ``set`` puts ``value`` into a mapping under the text ``key``; ``persistent`` asks the
+    loader for the object ``value``; ``stop`` ends the pickle with ``value``.
+    """
+
+    kind: str
+    offset: int
+    target: Any = None
+    value: Any = None
+    key: str = ""
+
+
+def show(value: Any, depth: int = 0) -> str:
+    """Arguments for people, bounded and printable."""
+    if isinstance(value, str):
+        return ascii(value[:80]) if len(value) <= 80 else ascii(value[:77]) + "…"
+    if isinstance(value, Global):
+        return ascii(str(value)[:120])[1:-1]
+    if isinstance(value, Result):
+        return f"{show(value.of)}(…)" if value.of else "…"
+    if isinstance(value, Blob):
+        return f"<{value.length} bytes>"
+    if isinstance(value, bool | int) or value is None:
+        return repr(value) if value is not None else "…"
+    inner = value.items if isinstance(value, Sequence) else value
+    if isinstance(inner, tuple | list) and depth < 3:
+        text = ", ".join(show(item, depth + 1) for item in inner[:4]) + (", …" if len(inner) > 4 else "")
+        return f"[{text}]" if isinstance(value, Sequence) else f"({text})"
+    return "…"
