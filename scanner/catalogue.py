@@ -12,7 +12,7 @@ from scanner.model import Rule
 from scanner.sources import all_sources
 
 # Rooms that own rules without being a format or a source.
-_OWNERS = ("scanner.crosscheck", "scanner.exposure", "scanner.trust")
+_OWNERS = ("scanner.bom.conflicts", "scanner.crosscheck", "scanner.exposure", "scanner.trust")
 
 
 @cache

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from scanner import policy, trust
+from scanner.bom.conflicts import find_conflicts
 from scanner.bom.inventory import take_inventory
 from scanner.catalogue import rule_set
 from scanner.crosscheck import crosscheck
@@ -68,7 +69,7 @@ def scan_artefact(
         files = _examine_all(resolved, request.limits, pool, progress)
     artefact = resolved.artefact
     trusted = trust.verify(artefact, files)
-    crossed = tuple(crosscheck(files, artefact))
+    crossed = (*crosscheck(files, artefact), *find_conflicts(artefact, files))
     findings = _unique(
         (
             *resolved.findings,
