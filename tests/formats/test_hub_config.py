@@ -55,7 +55,7 @@ def test_what_a_loader_would_run_is_found(name: str, rules: set[str]) -> None:
 
 def test_each_entry_point_is_a_fact_and_has_its_line() -> None:
     found = inspect_bytes("hub-config", fixture("hub-config/unsafe/auto-map.json"), "config.json")
-    assert found.facts[0].entry_points == ("modeling_x.XModel", "tokenization_x.XTokenizer")
+    assert found.facts[0].entry_points == ("custom_x.XModel", "tokenization_x.XTokenizer")
     assert {finding.location.line for finding in found.findings} == {13}
 
 

@@ -15,7 +15,7 @@ REMOTE_CODE = Rule(
     "imported it where the switch was off.",
     remedy="Read the module, load a fixed commit, or use a model that a library supports without it. Keep "
     "`trust_remote_code` off.",
-    example='`{"auto_map": {"AutoModel": "modeling_x.XModel"}}`',
+    example='`{"auto_map": {"AutoModel": "custom_x.XModel"}}`',
     limits="It is the request that is found, whatever the module does; the module itself is judged as Python "
     "source where it is part of the artefact.",
     references=("CVE-2025-66448", "CVE-2026-22807", "CWE-829"),
@@ -30,7 +30,7 @@ FOREIGN_CODE = Rule(
     "without a change here, and it is not what was weighed.",
     remedy="Weigh the other repository too and pass its commit as `code_revision`, or copy the reviewed "
     "module into your own mirror.",
-    example='`{"auto_map": {"AutoModel": "someone/else--modeling_x.XModel"}}`',
+    example='`{"auto_map": {"AutoModel": "someone/else--custom_x.XModel"}}`',
     references=("CWE-829", "CWE-494"),
 )
 TRUST_SWITCH = Rule(
