@@ -81,6 +81,10 @@ _WRAPPERS = (
     "joblib.numpy_pickle.NumpyArrayWrapper",
     "sklearn.externals.joblib.numpy_pickle.NumpyArrayWrapper",
 )
+# Known-safe callables whose arguments tell something: where an array's bytes follow, what a tensor is.
+_WATCHED = frozenset({*_WRAPPERS, "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"})
+# The stream that torch wrote before 1.6 begins with this pickled number; `pytorch-legacy` reads it.
+_TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _STORAGES = {
     "FloatStorage": "f32", "HalfStorage": "f16", "BFloat16Storage": "bf16", "DoubleStorage": "f64",
     "LongStorage": "i64", "IntStorage": "i32", "ShortStorage": "i16", "CharStorage": "i8",
@@ -127,7 +131,7 @@ def classify(found: Global) -> str:
 def _matches(head: Head) -> bool:
     data = head.data
     if data[:1] == b"\x80":
-        return len(data) > 2 and data[1] <= 5
+        return not data.startswith(_TORCH_MAGIC) and len(data) > 2 and data[1] <= 5
     if not data or data[0] not in b"c(]}iVSIFLNl)\x8c\x93XU\x95":
         return False
     # Protocols 0 and 1 have no magic: the bytes have to run as a pickle, up to its STOP at the end of the
@@ -167,6 +171,8 @@ class _Stream:
             self.protocol = max(self.protocol, machine.protocol)
             if event.kind == "import":
                 yield from self._judge(event, f"loading imports {show(event.target)}", "import")
+                if self._class_of(event.target) == "safe" and str(event.target) not in _WATCHED:
+                    machine.quiet.add(event.target)
             elif event.kind == "call":
                 yield from self._call(event)
             elif event.kind == "build":

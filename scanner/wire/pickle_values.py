@@ -9,13 +9,13 @@ KEPT = 64
 """How many items of a container are remembered."""
 
 
-class Unknown:
-    """A value that the machine cannot know any more (forgotten, or computed by a call)."""
+class Forgotten:
+    """A value that was not kept. Never a :class:`Global`: those are kept, or the machine gives up."""
 
     __slots__ = ()
 
 
-UNKNOWN: Final = Unknown()
+FORGOTTEN: Final = Forgotten()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,23 @@ class Table:
 
     items: dict[str, Any] = field(default_factory=dict)
 
+    def add(self, items: list[Any]) -> None:
+        """Keys and values in turn, as SETITEMS finds them on the stack."""
+        for key, value in zip(items[::2], items[1::2], strict=False):
+            if isinstance(key, str) and (len(self.items) < KEPT or key in self.items):
+                self.items[key] = value
+
 
 @dataclass(slots=True, eq=False)
 class Sequence:
     """A list or a set; its first items."""
 
     items: list[Any] = field(default_factory=list)
+
+    def add(self, items: list[Any]) -> None:
+        """More items; beyond :data:`KEPT` they are not remembered."""
+        if len(self.items) < KEPT:
+            self.items += items[: KEPT - len(self.items)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
