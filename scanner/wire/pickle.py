@@ -25,7 +25,7 @@ class Machine(State):
     def __init__(self, cursor: Cursor, budget: Budget, *, shortcuts: bool = True) -> None:
         super().__init__(cursor, budget)
         self.quiet: set[Global] = set()
-        """Callables whose calls, and BUILDs of whose results, need no event; the caller fills it."""
+        """Callables whose calls need no event, nor BUILD on their results; the caller fills it."""
         self._shortcuts = shortcuts
 
     def run(self) -> Iterator[Event]:
