@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from scanner.formats import all_formats, identity
+from scanner.formats import all_formats, expansion, identity
 from scanner.model import Rule
 from scanner.sources import all_sources
 
@@ -24,7 +24,7 @@ def all_rules() -> tuple[Rule, ...]:
     """
     rules = [rule for fmt in all_formats() for rule in fmt.rules]
     rules += [rule for source in all_sources() for rule in source.rules]
-    rules += identity.RULES
+    rules += (*expansion.RULES, *identity.RULES)
     for owner in _OWNERS:
         rules += import_module(owner).RULES
     found: dict[str, Rule] = {}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scanner.errors import BudgetExceeded, FormatError, ReadFailed
 from scanner.exposure import expose
 from scanner.formats import all_formats, by_name, identify
+from scanner.formats.expansion import judge_expansion, judge_sum
 from scanner.formats.identity import judge_name, read_head
-from scanner.inspection import Child, Format, Inspection, run
+from scanner.inspection import Child, Format, Inspection, Note, run
 from scanner.model import Coverage, Digest, Facts, FileResult, Finding, Gap, Location
 from scanner.reader import Budget, Opener, Reader
 from scanner.trust.digests import hash_reader
+from scanner.wire.checksum import Summed
 from scanner.wire.compression import expanded
 
 _ORDER = (Coverage.NONE, Coverage.SAMPLED, Coverage.STRUCTURE, Coverage.WHOLE)
@@ -80,12 +82,13 @@ class _Walk:
         try:
             self._budget.check_depth(len(place.members))
             if not child.codec:
-                self._look(child.reader, child.name, place, child.read_as)
+                stored = Summed(child.reader) if child.crc is not None else None
+                self._look(stored or child.reader, child.name, place, child.read_as)
+                self._note(judge_sum(child, stored.crc() if stored else None, place), place)
                 return
             with expanded(child.reader, child.codec, self._budget, child.size) as content:
                 self._look(content, child.name, place, child.read_as)
-                if content.problem is not None:
-                    self._gap(Gap(place, f"could not be expanded to its end: {content.problem}"))
+                self._note(judge_expansion(child, content, place), place)
         except (FormatError, BudgetExceeded, ReadFailed) as error:
             self._gap(Gap(place, str(error)))
 
@@ -105,9 +108,22 @@ class _Walk:
         inspections = [run(fmt, reader, self._budget, where) for fmt in formats]
         for inspection in inspections:
             self._take(inspection, where)
-        for child in self._bounded([c for i in inspections for c in i.children], where):
+        names = {fmt.name for fmt in formats}
+        nested = [c for i in inspections for c in i.children if c.left_to not in names]
+        for child in self._bounded(nested, where):
             self._open(child, where.inside(child.name))
         return formats, min((i.coverage for i in inspections), key=_ORDER.index)
+
+    def _note(self, notes: Iterable[Note], where: Location) -> None:
+        """Keep what was noted about an expansion; look at what it hid."""
+        for note in notes:
+            if isinstance(note, Finding):
+                self._findings.setdefault(note.fingerprint, note)
+            elif isinstance(note, Gap):
+                self._gap(note)
+            elif isinstance(note, Child):
+                for child in self._bounded([note], where):
+                    self._open(child, where.inside(child.name))
 
     def _take(self, inspection: Inspection, where: Location) -> None:
         for finding in (*inspection.findings, *expose(inspection.texts)):
@@ -131,5 +147,5 @@ class _Walk:
 def _unknown(suffix: str) -> str:
     named = [fmt.title or fmt.name for fmt in all_formats() if suffix and suffix in fmt.suffixes]
     if named:
-        return f"unknown format: the name says {named[0]}, the bytes are not"
+        return f"unknown format: the name says {' or '.join(named)}, the bytes are not"
     return "unknown format"

@@ -52,6 +52,11 @@ class Child:
     """Expanded size, where the container declares it: more than that is an error."""
     read_as: str = ""
     """Name of the format that the loader will use whatever the bytes look like; empty: identify."""
+    crc: int | None = None
+    """CRC-32 of the expanded bytes, where the container declares it."""
+    left_to: str = ""
+    """Name of a refinement that looks at this member itself where it matches the same container, such as
+    ``pytorch-zip`` at raw storages (docs/adr/0006). The member is opened where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,28 @@ class Window:
         return self._reader.read_at(self._start + offset, min(length, self._length - offset))
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Two readers, one behind the other."""
+
+    first: Reader
+    second: Reader
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of both."""
+        return self.first.size + self.second.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``."""
+        if offset < 0 or length <= 0:
+            return b""
+        data = self.first.read_at(offset, length)
+        left = length - len(data)
+        behind = max(offset - self.first.size, 0)
+        return data + self.second.read_at(behind, left) if left else data
+
+
 @dataclass(slots=True)
 class Budget:
     """What one file, with everything nested in it, may cost. Spent before the work is done."""

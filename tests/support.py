@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from scanner.examination import Assignment, Limits, examine
 from scanner.formats import by_name, identify
 from scanner.inspection import HEAD_BYTES, Head, Inspection, run
-from scanner.model import Location
-from scanner.reader import Budget, BytesReader
+from scanner.model import FileResult, Location
+from scanner.reader import Budget, BytesOpener, BytesReader
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -24,6 +25,11 @@ def head_of(data: bytes, name: str = "file", members: tuple[str, ...] = ()) -> H
 def inspect_bytes(format_name: str, data: bytes, name: str = "file", **budget: int) -> Inspection:
     """Inspect `data` as one format; errors have become gaps, as in the pipeline."""
     return run(by_name()[format_name], BytesReader(data), Budget(**budget), Location(name))
+
+
+def examined(data: bytes, name: str = "file", **limits: int) -> FileResult:
+    """What the walk over one file and everything nested in it finds."""
+    return examine(Assignment(name, BytesOpener(data), Limits(**limits)))
 
 
 def rules_of(inspection: Inspection) -> set[str]:

@@ -8,9 +8,8 @@ from scanner.errors import ReadFailed
 from scanner.inspection import HEAD_BYTES, Format, Head
 from scanner.model import Check, Confidence, Finding, Location, Rule, Severity
 from scanner.reader import Reader
-from scanner.wire.zip import member_names
-
-TAIL_BYTES = 64 << 10
+from scanner.wire.tar import is_tar
+from scanner.wire.zip import TAIL_BYTES, member_names
 
 # Endings that say nothing about the content by custom.
 _GENERIC = frozenset({"", ".bin", ".dat", ".data", ".model", ".ckpt", ".weights", ".pb", ".params"})
@@ -48,7 +47,8 @@ def read_head(reader: Reader, name: str) -> Head:
         raise ReadFailed("the file became shorter while it was read")
     start = max(reader.size - TAIL_BYTES, 0)
     tail = data[start:] if reader.size <= HEAD_BYTES else reader.read_at(start, TAIL_BYTES)
-    members = member_names(reader, tail, start)
+    # A tar archive may well end with a zip archive as its last member; that makes it no zip archive.
+    members = () if is_tar(data) else member_names(reader, tail, start)
     return Head(data, reader.size, name.rpartition("/")[2].lower(), tail, members)
 
 
@@ -72,7 +72,7 @@ def judge_name(
     if head.suffix in _GENERIC or not expected or not formats or head.size == 0:
         return
     if not {fmt.name for fmt in expected} & {fmt.name for fmt in formats}:
-        says = expected[0].title or expected[0].name
+        says = " or ".join(fmt.title or fmt.name for fmt in expected)
         found = ", ".join(fmt.title or fmt.name for fmt in roots)
         message = f"the ending {head.suffix} says {says}, the bytes are {found}"
         named = (("suffix", head.suffix), ("format", roots[0].name))

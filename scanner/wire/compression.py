@@ -24,7 +24,7 @@ class _Decoder(Protocol):
     def eof(self) -> bool: ...
 
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
 
     def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
 
@@ -78,7 +78,17 @@ _DECODERS: dict[str, Callable[[], _Decoder]] = {
     "zstd": _zstd,
 }
 CODECS = frozenset(_DECODERS)
-_CONCATENATED = frozenset({"gzip", "bzip2", "xz", "lz4", "zstd"})
+# The bytes with which another stream of the same codec begins; its readers go on with it (joblib does
+# so for zlib and lzma too). What else stands behind a stream is not part of it.
+_AGAIN: dict[str, tuple[bytes, ...]] = {
+    "gzip": (b"\x1f\x8b\x08",),
+    "bzip2": (b"BZh",),
+    "xz": (b"\xfd7zXZ\x00",),
+    "lzma": (b"]\x00\x00",),
+    "zlib": (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"),
+    "lz4": (b"\x04\x22\x4d\x18", *(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
+    "zstd": (b"\x28\xb5\x2f\xfd", *(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))),
+}
 _MAGIC = {
     b"\x1f\x8b\x08": "gzip",
     b"BZh": "bzip2",
@@ -91,6 +101,9 @@ _MAGIC = {
 
 def codec_of(head: bytes) -> str:
     """Name of the whole-file compression that these first bytes begin, or an empty string."""
+    while head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        # A skippable frame, which zstd and lz4 share: the next frame tells which of them it is.
+        head = head[8 + int.from_bytes(head[4:8], "little") :]
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
             if name == "bzip2" and head[4:10] not in {b"1AY&SY", b"\x17rE8P\x90"}:
@@ -115,6 +128,10 @@ class Expanded:
 
     def __init__(self) -> None:
         self.problem: FormatError | BudgetExceeded | None = None
+        self.consumed = 0
+        """Compressed bytes that belong to the stream; what is behind them does not."""
+        self.crc = 0
+        """CRC-32 of what came out."""
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
         self._size = 0
@@ -138,6 +155,7 @@ class Expanded:
 
     def append(self, data: bytes) -> None:
         """Grow; beyond 32 MiB into an anonymous temporary file."""
+        self.crc = zlib.crc32(data, self.crc)
         if self._file is None and self._size + len(data) > _IN_MEMORY:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
             self._file.write(self._memory)
@@ -198,18 +216,43 @@ def _zstd_errors(codec: str) -> tuple[type[BaseException], ...]:
     return (_zstd_module().ZstdError,) if codec == "zstd" else ()
 
 
+class _Input:
+    """The compressed bytes in steps, and where the stream in them ends."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._step = _STEP
+        self.offset = 0
+
+    def next(self) -> bytes:
+        data = self._reader.read_at(self.offset, self._step)
+        if not data and self.offset < self._reader.size:
+            raise FormatError("the data ends early", self.offset)
+        self.offset += len(data)
+        self._step = min(self._step * 2, _STEP)
+        return data
+
+    def give_back(self, count: int) -> None:
+        # Small steps from here, so that a row of tiny streams does not read the same bytes again and again.
+        self.offset -= count
+        self._step = 4096
+
+    def goes_on(self, marks: tuple[bytes, ...]) -> bool:
+        """Whether one of ``marks`` comes next."""
+        return bool(marks) and self._reader.read_at(self.offset, 8).startswith(marks)
+
+
 def _expand(reader: Reader, codec: str, budget: Budget, size: int | None, out: Expanded) -> None:
+    # A declared size that cannot be afforded is looked into, but may not starve what comes after it.
+    ceiling = _IN_MEMORY if size is not None and size > budget.bytes_left else None
+    source = _Input(reader)
     decoder = _DECODERS[codec]()
-    offset, pending = 0, b""
     while True:
-        data = pending or reader.read_at(offset, _STEP)
-        if not pending:
-            offset += len(data)
-        pending = b""
-        if not data and offset < reader.size:
-            raise FormatError("the data ends early", offset)
+        data = source.next()
         block = decoder.decompress(data, _STEP)
         while block:
+            if ceiling is not None and out.size + len(block) > ceiling:
+                raise BudgetExceeded("bytes", budget.bytes)
             budget.spend_bytes(len(block))
             out.append(block)
             if size is not None and out.size > size:
@@ -217,13 +260,10 @@ def _expand(reader: Reader, codec: str, budget: Budget, size: int | None, out: E
             block = b"" if decoder.eof else decoder.decompress(b"", _STEP)
         budget.spend_items()
         if decoder.eof:
-            pending = decoder.unused_data
-            if codec not in _CONCATENATED or not (pending or offset < reader.size):
-                return
-            pending = pending or reader.read_at(offset, _STEP)
-            offset += len(pending) if not decoder.unused_data else 0
-            if not pending.strip(b"\0"):
+            source.give_back(len(decoder.unused_data or b""))
+            out.consumed = source.offset
+            if not source.goes_on(_AGAIN.get(codec, ())):
                 return
             decoder = _DECODERS[codec]()
         elif not data:
-            raise FormatError(f"the {codec} stream ends before its end marker", offset)
+            raise FormatError(f"the {codec} stream ends before its end marker", source.offset)
