@@ -92,8 +92,8 @@ def test_a_payload_in_front_of_damage_is_judged(codec: str) -> None:
 
 
 def test_truncated_at_every_byte_is_a_gap_and_never_clean() -> None:
-    for codec in WRITERS:
-        data = WRITERS[codec](b"weighed, and found good\n")
+    for codec, write in WRITERS.items():
+        data = write(b"weighed, and found good\n")
         for cut in range(1, len(data)):
             assert examined(data[:cut]).gaps or "compressed" not in names_of(data[:cut]), (codec, cut)
 

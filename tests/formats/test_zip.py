@@ -3,14 +3,17 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.recipes.archives import PAYLOAD, central, patched, zipped
+from scanner.formats import by_name
 from scanner.formats.identity import read_head
-from scanner.inspection import Child, Inspection
+from scanner.inspection import Child, Inspection, run
+from scanner.model import Location
 from scanner.reader import Budget, BytesReader
 from scanner.wire.compression import expanded
 from scanner.wire.zip import LateMember, member_names
@@ -223,8 +226,6 @@ def test_a_comment_as_long_as_it_can_be() -> None:
 
 
 def test_a_unicode_path_field_that_renames_a_member_is_found() -> None:
-    import zlib
-
     body = b"\1" + struct.pack("<L", zlib.crc32(b"note.txt")) + b"../evil.pkl"
     info = zipfile.ZipInfo("note.txt")
     info.extra = struct.pack("<HH", 0x7075, len(body)) + body
@@ -264,10 +265,6 @@ class Counting:
 
 
 def test_raw_storages_are_handed_over_without_touching_them() -> None:
-    from scanner.formats import by_name
-    from scanner.inspection import run
-    from scanner.model import Location
-
     reader = Counting(torch_like(50, 200_000))
     found = run(by_name()["zip"], reader, Budget(), Location("m.pt"))
     assert not found.findings
