@@ -21,6 +21,8 @@ def run(*arguments: str, expect: int) -> None:
 def main() -> None:
     """Run the demo."""
     run("scan", "fixtures/demo/clean", expect=0)
+    (ROOT / "demo-output").mkdir(exist_ok=True)
+    run("bom", "fixtures/demo/clean", "-o", "demo-output/aibom.cdx.json", expect=0)
     run("scan", "fixtures/demo/trojaned", expect=3)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from scanner.bom.licences import licence_keys, normalise
+from scanner.bom.lineage import names_base, repository
 from scanner.bom.weights import WeightSet, weight_sets
 from scanner.model import (
     Artefact,
@@ -97,11 +98,6 @@ _DTYPES = {
     "double": "f64",
 }
 _FLOATS = frozenset({"f16", "bf16", "f32", "f64"})
-_REPOSITORY = re.compile(r"[a-z0-9][\w.-]*/[a-z0-9][\w.-]*\Z")
-_FOLDER = re.compile(
-    r"(checkpoints?|ckpts?|content|data|home|local|mnt|models?|outputs?|pretrained|results|root|runs|saved"
-    r"|tmp|workspace)/|[^/]+/checkpoint"
-)
 _QUANTISED = re.compile(r"([-_.](unsloth|bnb|hf|gguf|gptq|awq|fp8|int[48]|[48]-?bit))+\Z")
 
 
@@ -163,20 +159,12 @@ def _licences(claims: list[tuple[Claim, str]]) -> Iterator[Finding]:
     yield from _conflict(LICENCE, _gather(said), "licence", Confidence.HIGH)
 
 
-def repository(value: str) -> str:
-    """``org/name`` in lower case, as far as a base model was named like that; else empty."""
-    text = value.strip().casefold()
-    text = re.sub(r"\Ahttps?://(www\.)?(huggingface\.co|hf\.co)/", "", text).rstrip("/")
-    text = text.partition("@")[0]
-    return text if _REPOSITORY.fullmatch(text) and not _FOLDER.match(text) else ""
-
-
 def _base_models(claims: list[tuple[Claim, str]]) -> Iterator[Finding]:
     def said() -> Iterator[tuple[str, frozenset[str], str]]:
         for claim, path in claims:
-            loose = "_name_or_path" in claim.pointer and not path.endswith("adapter_config.json")
-            if claim.what is Claimed.BASE_MODEL and not loose and (name := repository(claim.value)):
-                yield path, frozenset({name}), claim.value
+            if claim.what is Claimed.BASE_MODEL and names_base(path, claim.pointer):
+                name = repository(claim.value)
+                yield path, frozenset({name} - {""}), claim.value
 
     places = _gather(said())
     bare = {

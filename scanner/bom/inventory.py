@@ -23,7 +23,7 @@ TENSORS = "tensors"
 LICENCE_SPDX = "licence-spdx"
 TOKENIZER_DIGEST = "tokenizer-digest"
 TEMPLATE_DIGEST = "chat-template-digest"
-REMOTE_CODE = "remote-code"
+ENTRY_POINT = "entry-point"
 EXTERNAL_FILE = "external-file"
 REQUIREMENT = "requirement"
 INPUT = "input"
@@ -81,7 +81,8 @@ def take_inventory(artefact: Artefact, files: tuple[FileResult, ...]) -> Invento
             found += _counted(weights)
     for claim in artefact.claims:
         found += _claimed(claim, claim.path)
-    for file in files:
+    # What stands at the root is about the whole, what stands deeper about a part.
+    for file in sorted(files, key=lambda f: (f.path.count("/"), f.path)):
         found += _file(file)
     known = {field.name for field in found}
     wanted = _WANTED[artefact.kind]
@@ -122,7 +123,7 @@ def _file(file: FileResult) -> Iterator[InventoryField]:
 
 def _switches(facts: Facts, path: str) -> Iterator[InventoryField]:
     for value in facts.entry_points:
-        yield InventoryField(REMOTE_CODE, value, State.DECLARED, path)
+        yield InventoryField(ENTRY_POINT, value, State.DECLARED, path)
     for value in facts.external_files:
         yield InventoryField(EXTERNAL_FILE, value, State.DECLARED, path)
     for value in facts.requirements:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from typing import Any
 
+from scanner.bom.inventory import take_inventory
 from scanner.model import (
     Artefact,
     Claim,
@@ -19,6 +22,7 @@ from scanner.model import (
     Origin,
     Tensor,
 )
+from scanner.result import Decision, Report, Verdict
 
 
 def tensors(*shapes: tuple[int, ...], dtype: str = "f32") -> tuple[Tensor, ...]:
@@ -60,3 +64,22 @@ def file(
 def artefact(*files: FileResult, kind: Kind = Kind.MODEL, said: tuple[Claim, ...] = ()) -> Artefact:
     entries = tuple(FileEntry(f.path, f.size) for f in files)
     return Artefact("./model", "local", "model", kind, None, entries, claims=said)
+
+
+def report(*files: FileResult, **about: Any) -> Report:
+    """A report on these files; ``about`` changes the artefact."""
+    gaps = tuple(gap for f in files for gap in f.gaps)
+    verifications = about.pop("verifications", ())
+    said = about.pop("said", ())
+    what = replace(artefact(*files, said=said), **about)
+    return Report(
+        artefact=what,
+        files=files,
+        findings=(),
+        gaps=gaps,
+        inventory=take_inventory(what, files),
+        verifications=verifications,
+        verdict=Verdict(Decision.PASS, ()),
+        tool_version="0.1.0",
+        rule_set="",
+    )

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from scanner.bom.conflicts import find_conflicts, repository
+from scanner.bom.conflicts import find_conflicts
+from scanner.bom.lineage import repository
 from scanner.model import Claim, Claimed, Confidence
 from tests.bom.made import artefact, claims, file, tensors
 

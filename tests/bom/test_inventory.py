@@ -89,7 +89,7 @@ def test_a_digest_that_only_the_hub_claims_stays_declared() -> None:
 def test_switches_that_load_more_are_fields() -> None:
     files = (file("config.json", entry_points=("model.py::Net",), requirements=("torch>=2",)),)
     found = take_inventory(artefact(*files), files)
-    assert found.first("remote-code").value == "model.py::Net"
+    assert found.first("entry-point").value == "model.py::Net"
     assert found.first("requirement").value == "torch>=2"
 
 
