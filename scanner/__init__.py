@@ -34,10 +34,12 @@ def scan(target: str, *, policy: str = "baseline") -> Report:
     Raises:
         ScannerError: Nothing could be decided (unknown target, unreachable source, bad policy).
     """
-    from scanner.model import Target  # noqa: PLC0415 - importing the package stays cheap
+    from datetime import UTC, datetime  # noqa: PLC0415 - importing the package stays cheap
+
+    from scanner.model import Target  # noqa: PLC0415
     from scanner.pipeline import Request, scan_artefact  # noqa: PLC0415
 
-    return scan_artefact(Request(Target(target), policy))
+    return scan_artefact(Request(Target(target), policy, now=datetime.now(UTC)))
 
 
 def __getattr__(name: str) -> object:

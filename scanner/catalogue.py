@@ -6,13 +6,23 @@ import hashlib
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scanner.formats import all_formats, expansion, identity
 from scanner.model import Rule
 from scanner.sources import all_sources
 
+if TYPE_CHECKING:
+    from scanner.policy.document import Known
+
 # Rooms that own rules without being a format or a source.
-_OWNERS = ("scanner.bom.conflicts", "scanner.crosscheck", "scanner.exposure", "scanner.trust")
+_OWNERS = (
+    "scanner.bom.conflicts",
+    "scanner.crosscheck",
+    "scanner.exposure",
+    "scanner.policy",
+    "scanner.trust",
+)
 
 
 @cache
@@ -32,6 +42,15 @@ def all_rules() -> tuple[Rule, ...]:
         if found.setdefault(rule.id, rule) != rule:
             raise ValueError(f"two rules are called {rule.id}")
     return tuple(found[ident] for ident in sorted(found))
+
+
+@cache
+def known() -> Known:
+    """Everything that a policy may name."""
+    from scanner.policy.document import Known  # noqa: PLC0415 - slow to import, and not always needed
+
+    formats = tuple(sorted(fmt.name for fmt in all_formats()))
+    return Known(all_rules(), formats, tuple(sorted(source.name for source in all_sources())))
 
 
 @cache

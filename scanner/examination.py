@@ -64,6 +64,7 @@ class _Walk:
         self._gaps: dict[Gap, None] = {}
         self._facts: list[tuple[Location, Facts]] = []
         self._children = 0
+        self._nested: set[str] = set()
 
     def walk(self, reader: Reader, path: str) -> FileResult:
         """Look at the whole file."""
@@ -72,6 +73,7 @@ class _Walk:
             path,
             reader.size,
             tuple(fmt.name for fmt in formats),
+            tuple(sorted(self._nested)),
             coverage,
             findings=tuple(self._findings.values()),
             gaps=tuple(self._gaps),
@@ -105,6 +107,8 @@ class _Walk:
         if not formats:
             self._gap(Gap(where, _unknown(head.suffix)))
             return (), Coverage.NONE
+        if where.members:
+            self._nested |= {fmt.name for fmt in formats}
         inspections = [run(fmt, reader, self._budget, where) for fmt in formats]
         for inspection in inspections:
             self._take(inspection, where)

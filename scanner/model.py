@@ -339,6 +339,8 @@ class FileResult:
     path: str
     size: int
     formats: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    """Formats of everything inside it, at any depth, sorted."""
     coverage: Coverage = Coverage.NONE
     digests: tuple[Digest, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from scanner import policy, trust
 from scanner.bom.conflicts import find_conflicts
 from scanner.bom.inventory import take_inventory
-from scanner.catalogue import rule_set
+from scanner.catalogue import known, rule_set
 from scanner.crosscheck import crosscheck
 from scanner.errors import ReadFailed
 from scanner.examination import Assignment, Limits, examine
@@ -52,6 +53,8 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     created: str = ""
     """RFC 3339 time to write into the report; empty for a timeless one."""
+    now: datetime | None = None
+    """The time by which waivers are judged; a policy that has some cannot do without."""
 
 
 def scan_artefact(
@@ -63,7 +66,7 @@ def scan_artefact(
         ScannerError: The target, the policy or named trust material cannot be used: nothing was
             decided. What cannot be read inside the artefact is a gap in the report instead.
     """
-    rules = policy.load(request.policy)
+    rules = policy.load(request.policy, known())
     resolved = resolve(request.target, request.source)
     with nullcontext(workers) if workers else Workers() as pool:
         files = _examine_all(resolved, request.limits, pool, progress)
@@ -88,7 +91,8 @@ def scan_artefact(
         )
     )
     inventory = take_inventory(artefact, files)
-    verdict = policy.evaluate(rules, artefact=artefact, findings=findings, gaps=gaps)
+    evidence = policy.Evidence(artefact, files, findings, gaps, inventory, trusted.verifications)
+    verdict = policy.evaluate(rules, evidence, request.now)
     return Report(
         artefact=artefact,
         files=files,

@@ -106,6 +106,8 @@ class Reason:
     line: int | None
     findings: tuple[str, ...] = ()
     """Fingerprints of the findings that made it."""
+    remedy: str = ""
+    """What to do about it, where there is more to say than the message does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_odd_things_in_a_folder_are_gaps(tmp_path) -> None:
     ("body", "message"),
     [
         ("version: 1\ngaet:\n  fail_on: high\n", "2:1: unknown key 'gaet'; did you mean gate?"),
-        ("version: 1\ngate:\n  fail_on: hihg\n", "3:3: 'hihg' is no severity"),
+        ("version: 1\ngate:\n  fail_on: hihg\n", "3:12: 'hihg' is no severity; did you mean high?"),
         ("version: 1\nversion: 1\n", "duplicate key"),
         ("version: 2\n", "version: 1 is required"),
     ],

@@ -1,4 +1,4 @@
-"""Generate what is generated: rule pages from the catalogue, ``--help`` blocks in the README.
+"""Generate what is generated: rule pages, ``--help`` blocks, the policy schema and its table of facts.
 
 ``python -m tools.docs`` writes, ``--check`` only compares (exit 1 where something differs).
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -14,11 +15,16 @@ from collections import defaultdict
 from pathlib import Path
 
 from scanner.catalogue import all_rules
+from scanner.policy.facts import RECORDS
+from scanner.policy.schema import json_schema
 from scanner.report.rule_page import page
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "docs" / "rules"
 README = ROOT / "README.md"
+SCHEMA = ROOT / "docs" / "schema" / "policy-1.schema.json"
+GUIDE = ROOT / "docs" / "guides" / "policies.md"
+_FACTS = re.compile(r"(<!-- facts -->\n).*?(\n<!-- end of facts -->)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- help: (?P<verb>[a-z ]*) -->\n```text\n).*?(```\n)", re.DOTALL)
 
 
@@ -41,6 +47,21 @@ def rule_pages() -> dict[Path, str]:
     return pages
 
 
+def policy_schema() -> str:
+    """The JSON Schema of a policy file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def policy_guide() -> str:
+    """The guide with the table of facts as they are declared."""
+    rows = []
+    for record in RECORDS:
+        listed = f", in a list as `{record.plural}`" if record.plural else ""
+        rows += [f"\n**{record.name}**{listed}: {record.what}\n\n| field | type | meaning |\n|---|---|---|\n"]
+        rows += [f"| `{record.name}.{f.name}` | {f.type} | {f.what} |\n" for f in record.fields]
+    return _FACTS.sub(lambda match: match[1] + "".join(rows) + match[2], GUIDE.read_text(encoding="utf-8"))
+
+
 def readme() -> str:
     """The README with every ``--help`` block as the command prints it today."""
 
@@ -59,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    wanted = {**rule_pages(), README: readme()}
+    wanted = {**rule_pages(), README: readme(), SCHEMA: policy_schema(), GUIDE: policy_guide()}
     stale = [path for path in RULES.glob("*.md") if path not in wanted]
     wrong = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     if check:

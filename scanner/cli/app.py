@@ -13,6 +13,7 @@ _VERBS = {
     "scan": "Weigh artefacts and let a policy decide.",
     "bom": "Write the AI bill of materials.",
     "verify": "Check declared digests only.",
+    "policy": "Check, explain and test policies.",
     "rules": "List every rule, or print one rule's page.",
 }
 

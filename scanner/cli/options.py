@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -119,9 +120,19 @@ def weigh(targets: Sequence[str], policy: str, given: dict[str, Any]) -> list[Re
         _progress(quiet=bool(given.get("quiet"))) as progress,
     ):
         for text in targets:
-            request = Request(Target(text, kind), policy, source, limits)
+            request = Request(Target(text, kind), policy, source, limits, now=now(given.get("now")))
             reports.append(scan_artefact(request, workers=workers, progress=progress))
     return reports
+
+
+def now(day: str | None) -> dt.datetime:
+    """The time by which waivers are judged: the day that the user named, else now."""
+    if not day:
+        return dt.datetime.now(dt.UTC)
+    try:
+        return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)
+    except ValueError as error:
+        raise click.BadParameter(f"{day!r} is no date like 2027-01-31", param_hint="--now") from error
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from scanner.result import Decision, Report
     show_default=True,
     help="Shipped pack (baseline, strict) or a policy file.",
 )
+@click.option("--now", metavar="DATE", help="Judge waivers as of this day (UTC); default: today.")
 @output_options(("terminal", "json"))
 @source_options
 @run_options

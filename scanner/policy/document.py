@@ -1,26 +1,40 @@
-"""The policy file: YAML 1.2, typed, errors with line, column and a suggestion."""
+"""From a file to a policy: found, read, laid over what it extends, typed, and held against what exists."""
 
 from __future__ import annotations
 
-import difflib
+import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scanner.errors import PolicyError
-from scanner.model import Severity
+from scanner.model import Rule, Severity
+from scanner.policy import waivers
+from scanner.policy.expressions import Compiled, compile_expression
+from scanner.policy.globs import path_matches, text_matches
+from scanner.policy.schema import PolicyFile
+from scanner.policy.syntax import Problem
+from scanner.policy.tree import LIMIT, Keys, Place, Tree, gather, nearest, overlay, read_tree
+from scanner.policy.typed import typed
 
-_LIMIT = 1 << 20
-_KEYS = {
-    "": ("version", "name", "gate", "gaps", "source"),
-    "gate": ("fail_on", "warn_on"),
-    "gaps": ("allow",),
-    "source": ("pinned",),
-}
-# In an installed wheel the packs lie beside this module, in a checkout at the top level.
-_FOLDERS = (Path(__file__).parent / "packs", Path(__file__).parents[2] / "policies")
+PACKS = Path(__file__).parent / "packs"
+_EXTENDS = 4
+# Lists of which a policy and the one it extends are both in force.
+_ADDED: frozenset[Keys] = frozenset({("rules",), ("severities",), ("waivers",), ("gaps", "accept")})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a policy may name; the catalogue knows."""
+
+    rules: tuple[Rule, ...]
+    formats: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def rule(self, ident: str) -> Rule | None:
+        """The rule of that id."""
+        return next((rule for rule in self.rules if rule.id == ident), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,127 +43,186 @@ class Policy:
 
     name: str
     path: str
+    """The file as the user named it; a pack by its file name."""
     digest: str
-    fail_on: Severity = Severity.HIGH
-    warn_on: Severity = Severity.MEDIUM
-    allow_gaps: bool = False
-    pinned: bool = False
-    lines: tuple[tuple[str, int], ...] = ()
+    """SHA-256 of the file, and of those that it extends."""
+    body: PolicyFile
+    tree: Tree
+    expressions: tuple[Compiled, ...] = ()
+    """One for each of ``body.rules``."""
 
-    def line(self, key: str) -> int | None:
-        """1-based line of ``gate.fail_on`` and the like, where the file has it."""
-        return dict(self.lines).get(key)
+    def place(self, *path: str | int) -> Place:
+        """Where the value stands; for what is absent, what holds in its stead."""
+        return self.tree.place(path, key=True)
+
+    def severity(self, rule: Rule, path: str) -> Severity:
+        """What a finding of this rule in this file is; the last matching entry counts."""
+        for entry in reversed(self.body.severities):
+            if text_matches(entry.rule, rule.id) and path_matches(entry.path, path):
+                return entry.severity
+        return rule.severity
 
 
-def load(path_or_pack: str) -> Policy:
+def packs() -> list[str]:
+    """Names of the shipped policies."""
+    return sorted(path.stem for path in PACKS.glob("*.yaml"))
+
+
+def load(path_or_pack: str, known: Known) -> Policy:
     """A shipped pack by its name, or a policy file by its path.
 
     Raises:
-        PolicyError: It does not exist, or is no valid policy.
+        PolicyError: It does not exist, or is no valid policy; all mistakes in one error.
     """
-    path = _find(path_or_pack)
+    path, shown = _find(path_or_pack)
+    tree, digests = _read(path, shown, ())
+    body = typed(PolicyFile, tree)
+    expressions, found = _compile(body, tree)
+    found += _Names(body, tree, known).problems()
+    if found:
+        raise gather(found)
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return Policy(body.name or path.stem, shown, digest, body, tree, expressions)
+
+
+def _find(name: str) -> tuple[Path, str]:
+    if Path(name).suffix in {".yaml", ".yml"} or "/" in name or "\\" in name:
+        return Path(name), name
+    if name in packs():
+        return PACKS / f"{name}.yaml", f"{name}.yaml"
+    hint = nearest(name, packs())
+    raise PolicyError(f"no shipped policy is called {name!r}{hint} A file of your own ends in .yaml")
+
+
+def _read(path: Path, shown: str, above: tuple[Path, ...]) -> tuple[Tree, list[str]]:
+    """A file laid over the one that it extends, with their digests."""
+    tree, digest = read_file(path, shown)
+    extends = tree.value.get("extends") if isinstance(tree.value, dict) else None
+    if not isinstance(extends, str):
+        return tree, [digest]
+    place = tree.place(("extends",))
+    if extends in packs():
+        below, name = PACKS / f"{extends}.yaml", f"{extends}.yaml"
+    elif Path(extends).suffix in {".yaml", ".yml"}:
+        below, name = path.parent / extends, str(Path(shown).parent / extends)
+    else:
+        raise tree.problem(f"{extends!r} is neither a shipped policy nor a .yaml file", place)
+    chain = (*above, path.resolve())
+    if below.resolve() in chain:
+        raise tree.problem("the policies extend each other in a circle", place)
+    if len(chain) > _EXTENDS:
+        raise tree.problem(f"more than {_EXTENDS} policies extend one another", place)
+    lower, digests = _read(below, name, chain)
+    return overlay(lower, tree, _ADDED), [digest, *digests]
+
+
+def read_file(path: Path, shown: str) -> tuple[Tree, str]:
+    """One YAML file and its SHA-256.
+
+    Raises:
+        PolicyError: It cannot be read, or is not the YAML that we take.
+    """
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise PolicyError(f"cannot be read: {error.strerror}", path=str(path)) from error
-    if len(raw) > _LIMIT:
-        raise PolicyError(f"is larger than {_LIMIT} bytes", path=str(path))
-    body = _parse(raw, str(path))
-    return _policy(body, path.name, hashlib.sha256(raw).hexdigest())
+        with path.open("rb") as stream:
+            raw = stream.read(LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise PolicyError(f"cannot be read: {getattr(error, 'strerror', error)}", path=shown) from error
+    return read_tree(raw, shown), hashlib.sha256(raw).hexdigest()
 
 
-def _find(name: str) -> Path:
-    if Path(name).suffix in {".yaml", ".yml"} or "/" in name:
-        return Path(name)
-    for folder in _FOLDERS:
-        if (folder / f"{name}.yaml").is_file():
-            return folder / f"{name}.yaml"
-    known = sorted({path.stem for folder in _FOLDERS for path in folder.glob("*.yaml")})
-    raise PolicyError(f"no shipped policy is called {name!r} (there is: {', '.join(known)})")
+def _compile(body: PolicyFile, tree: Tree) -> tuple[tuple[Compiled, ...], list[PolicyError]]:
+    compiled: list[Compiled] = []
+    found: list[PolicyError] = []
+    names: dict[str, int] = {}
+    for index, rule in enumerate(body.rules):
+        if names.setdefault(rule.id, index) != index:
+            place = tree.place(("rules", index, "id"))
+            first = tree.place(("rules", names[rule.id], "id"))
+            found.append(tree.problem(f"a rule called {rule.id} stands in line {first.line} too", place))
+        key, text = rule.expression
+        result = compile_expression(text, rule.each)
+        if isinstance(result, Compiled):
+            compiled.append(result)
+        else:
+            place = tree.place(("rules", index, key))
+            found += (_placed(problem, text, place, tree) for problem in result)
+    return tuple(compiled), found
 
 
-def _parse(raw: bytes, path: str) -> Any:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only where a policy is read
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
-
-    yaml = YAML(typ="rt", pure=True)
-    yaml.version = (1, 2)
-    try:
-        return yaml.load(raw.decode("utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        problem = str(error.problem or "is no valid YAML")
-        raise PolicyError(problem, path=path, line=place[0], column=place[1]) from error
-    except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise PolicyError("is no valid YAML 1.2 in UTF-8", path=path) from error
-
-
-class _Section:
-    """One mapping of the file: known keys only, each with its place."""
-
-    def __init__(self, body: Any, name: str, path: str) -> None:
-        if not isinstance(body, Mapping):
-            raise PolicyError(f"{name or 'the policy'} has to be a mapping", path=path)
-        self._body: Any = body
-        self._name = name
-        self._path = path
-        for key in body:
-            if key not in _KEYS[name]:
-                near = difflib.get_close_matches(str(key), _KEYS[name], 1)
-                hint = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(_KEYS[name])})"
-                raise self.error(key, f"unknown key {key!r}{hint}")
-
-    def place(self, key: Any) -> tuple[int, int]:
-        line, column = self._body.lc.key(key)
-        return line + 1, column + 1
-
-    def error(self, key: Any, message: str) -> PolicyError:
-        line, column = self.place(key)
-        return PolicyError(message, path=self._path, line=line, column=column)
-
-    def section(self, key: str) -> _Section:
-        return _Section(self._body.get(key, {}), key, self._path)
-
-    def lines(self) -> tuple[tuple[str, int], ...]:
-        prefix = f"{self._name}." if self._name else ""
-        return tuple((prefix + str(key), self.place(key)[0]) for key in self._body)
-
-    def text(self, key: str, default: str) -> str:
-        value = self._body.get(key, default)
-        if not isinstance(value, str):
-            raise self.error(key, f"{key} has to be text")
-        return str(value)
-
-    def flag(self, key: str) -> bool:
-        value = self._body.get(key, False)
-        if not isinstance(value, bool):
-            raise self.error(key, f"{key} has to be true or false")
-        return value
-
-    def severity(self, key: str, default: Severity) -> Severity:
-        value = self.text(key, default.value)
-        if value not in {entry.value for entry in Severity}:
-            known = ", ".join(entry.value for entry in Severity)
-            raise self.error(key, f"{value!r} is no severity (known: {known})")
-        return Severity(value)
-
-    def version(self) -> None:
-        if self._body.get("version") != 1:
-            raise PolicyError("version: 1 is required", path=self._path)
+def _placed(problem: Problem, text: str, place: Place, tree: Tree) -> PolicyError:
+    """An expression's problem at its place in the file, as far as the style of the YAML lets us know it."""
+    before = text[: problem.offset]
+    line, column = before.count("\n"), problem.offset - (before.rfind("\n") + 1)
+    if place.indent is not None:
+        exact = Place(place.file, place.line + 1 + line, place.indent + 1 + column)
+    else:
+        exact = Place(place.file, place.line, place.column + problem.offset + place.quoted)
+    lines = tree.texts.get(place.file, [])
+    written = lines[exact.line - 1][exact.column - 1 :] if exact.line <= len(lines) else ""
+    if not written.startswith(text[problem.offset : problem.offset + 3].partition("\n")[0]):
+        exact = place  # folded or escaped: the start of the expression is the honest place
+    hint = nearest(problem.word, problem.known) if problem.word else ""
+    return tree.problem(problem.message + hint, exact)
 
 
-def _policy(body: Any, path: str, digest: str) -> Policy:
-    top = _Section(body, "", path)
-    top.version()
-    gate, gaps, source = (top.section(name) for name in ("gate", "gaps", "source"))
-    return Policy(
-        name=top.text("name", Path(path).stem),
-        path=path,
-        digest=digest,
-        fail_on=gate.severity("fail_on", Severity.HIGH),
-        warn_on=gate.severity("warn_on", Severity.MEDIUM),
-        allow_gaps=gaps.flag("allow"),
-        pinned=source.flag("pinned"),
-        lines=(*top.lines(), *gate.lines(), *gaps.lines(), *source.lines()),
-    )
+class _Names:
+    """Everything in a policy that names something of ours has to exist."""
+
+    def __init__(self, body: PolicyFile, tree: Tree, known: Known) -> None:
+        self._body = body
+        self._tree = tree
+        self._known = known
+
+    def problems(self) -> list[PolicyError]:
+        return [*self._rules(), *self._formats(), *self._sources(), *self._waivers()]
+
+    def _missing(self, path: Keys, word: str, what: str, names: tuple[str, ...]) -> PolicyError:
+        return self._tree.problem(
+            f"no {what} is called {word!r}{nearest(word, names)}", self._tree.place(path)
+        )
+
+    def _rules(self) -> Iterator[PolicyError]:
+        ids = tuple(rule.id for rule in self._known.rules)
+        for index, entry in enumerate(self._body.severities):
+            path: Keys = ("severities", index, "rule")
+            matched = [rule for rule in self._known.rules if text_matches(entry.rule, rule.id)]
+            if not matched:
+                yield self._missing(path, entry.rule, "rule", ids)
+            for rule in matched:
+                if waivers.never(rule) and entry.severity.rank < rule.severity.rank:
+                    message = f"{rule.id} is never lowered: the bytes are not what was published"
+                    yield self._tree.problem(message, self._tree.place(path))
+
+    def _formats(self) -> Iterator[PolicyError]:
+        for key in ("allow", "deny"):
+            for index, glob in enumerate(getattr(self._body.formats, key)):
+                if not any(text_matches(glob, name) for name in self._known.formats):
+                    yield self._missing(("formats", key, index), glob, "format", self._known.formats)
+
+    def _sources(self) -> Iterator[PolicyError]:
+        for index, name in enumerate(self._body.source.sources):
+            if name not in self._known.sources:
+                yield self._missing(("source", "sources", index), name, "source", self._known.sources)
+
+    def _waivers(self) -> Iterator[PolicyError]:
+        ids = tuple(rule.id for rule in self._known.rules)
+        for index, entry in enumerate(self._body.waivers):
+            rule = self._known.rule(entry.rule)
+            if rule is None:
+                yield self._missing(("waivers", index, "rule"), entry.rule, "rule", ids)
+                continue
+            if waivers.never(rule):
+                place = self._tree.place(("waivers", index, "rule"))
+                yield self._tree.problem(f"{rule.id} cannot be waived", place)
+                continue
+            days = waivers.longest(self._worst(rule), broad=entry.broad)
+            if entry.expires > entry.granted + dt.timedelta(days=days):
+                kind = "a broad waiver" if entry.broad else f"a waiver of a {self._worst(rule).value} rule"
+                last = entry.granted + dt.timedelta(days=days)
+                message = f"{kind} holds for at most {days} days: {last} at the latest"
+                yield self._tree.problem(message, self._tree.place(("waivers", index, "expires")))
+
+    def _worst(self, rule: Rule) -> Severity:
+        """The highest severity that this policy can give to the rule."""
+        entries = (e.severity for e in self._body.severities if text_matches(e.rule, rule.id))
+        return max((rule.severity, *entries), key=lambda severity: severity.rank)

@@ -67,6 +67,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "file": reason.file,
         "line": reason.line,
         "findings": list(reason.findings),
+        "remedy": reason.remedy,
     }
 
 
@@ -107,6 +108,7 @@ def _file(file: FileResult) -> dict[str, Any]:
         "path": file.path,
         "size": file.size,
         "formats": list(file.formats),
+        "nested": list(file.nested),
         "coverage": file.coverage.value,
         "digests": [
             {
