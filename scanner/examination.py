@@ -73,11 +73,11 @@ class _Walk:
             path,
             reader.size,
             tuple(fmt.name for fmt in formats),
-            tuple(sorted(self._nested)),
             coverage,
             findings=tuple(self._findings.values()),
             gaps=tuple(self._gaps),
             facts=tuple(self._facts),
+            nested=tuple(sorted(self._nested)),
         )
 
     def _open(self, child: Child, place: Location) -> None:

@@ -339,13 +339,13 @@ class FileResult:
     path: str
     size: int
     formats: tuple[str, ...] = ()
-    nested: tuple[str, ...] = ()
-    """Formats of everything inside it, at any depth, sorted."""
     coverage: Coverage = Coverage.NONE
     digests: tuple[Digest, ...] = ()
     findings: tuple[Finding, ...] = ()
     gaps: tuple[Gap, ...] = ()
     facts: tuple[tuple[Location, Facts], ...] = ()
+    nested: tuple[str, ...] = ()
+    """Formats of everything inside it, at any depth, sorted."""
 
     def computed(self, algorithm: str) -> str | None:
         """The digest that we computed ourselves with this algorithm, if any."""

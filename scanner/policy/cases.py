@@ -219,9 +219,9 @@ def evidence(reported: ReportedFacts, known: Known) -> Evidence:
             file.path,
             file.size,
             file.formats,
-            file.nested,
             file.coverage,
             tuple(Digest(d.algorithm, d.value, d.origin, d.source) for d in file.digests),
+            nested=file.nested,
         )
         for file in reported.files
     )
