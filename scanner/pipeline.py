@@ -30,6 +30,7 @@ from scanner.model import (
 from scanner.reader import Opener
 from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
+from scanner.trust import Trust
 from scanner.trust.digests import hash_reader
 from scanner.version import __version__
 from scanner.workers import Failure, Task, Workers
@@ -51,6 +52,8 @@ class Request:
     """Name of a shipped pack or path of a policy file."""
     source: Options = field(default_factory=Options)
     limits: Limits = field(default_factory=Limits)
+    trust: Trust = field(default_factory=Trust)
+    """Whom the user trusts, for signatures."""
     created: str = ""
     """RFC 3339 time to write into the report; empty for a timeless one."""
     now: datetime | None = None
@@ -67,11 +70,13 @@ def scan_artefact(
             decided. What cannot be read inside the artefact is a gap in the report instead.
     """
     rules = policy.load(request.policy, known())
+    request.trust.check()
     resolved = resolve(request.target, request.source)
     with nullcontext(workers) if workers else Workers() as pool:
         files = _examine_all(resolved, request.limits, pool, progress)
     artefact = resolved.artefact
-    trusted = trust.verify(artefact, files)
+    unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
+    trusted = trust.verify(artefact, files, request.trust, resolved.openers, unread)
     crossed = (*crosscheck(files, artefact), *find_conflicts(artefact, files))
     findings = _unique(
         (

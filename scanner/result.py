@@ -72,6 +72,10 @@ class Verification:
     signed_at: str = ""
     """RFC 3339, if the evidence proves a time."""
     location: Location | None = None
+    unsigned: tuple[str, ...] = ()
+    """Paths beside the signed ones that the signature does not cover."""
+    ignored: tuple[str, ...] = ()
+    """Paths that it does not cover and, by the user's policy, need not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scanner.version import __version__
 _VERBS = {
     "scan": "Weigh artefacts and let a policy decide.",
     "bom": "Write the AI bill of materials.",
-    "verify": "Check declared digests only.",
+    "verify": "Check signatures and digests only.",
     "policy": "Check, explain and test policies.",
     "rules": "List every rule, or print one rule's page.",
 }

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from scanner.cli.trust_options import trust_of
 from scanner.errors import ScannerError
 from scanner.examination import Limits
 from scanner.model import Kind, Target
@@ -114,19 +115,21 @@ def weigh(targets: Sequence[str], policy: str, given: dict[str, Any]) -> list[Re
         timeout=given.get("timeout") or 30.0,
     )
     limits = Limits(seconds=given.get("file_seconds") or 120.0)
+    moment = now(given.get("now"))
+    trust = trust_of(given, moment)
     reports = []
     with (
         Workers(given.get("jobs")) as workers,
         _progress(quiet=bool(given.get("quiet"))) as progress,
     ):
         for text in targets:
-            request = Request(Target(text, kind), policy, source, limits, now=now(given.get("now")))
+            request = Request(Target(text, kind), policy, source, limits, trust, now=moment)
             reports.append(scan_artefact(request, workers=workers, progress=progress))
     return reports
 
 
 def now(day: str | None) -> dt.datetime:
-    """The time by which waivers are judged: the day that the user named, else now."""
+    """The time by which waivers and certificates are judged: the day that the user named, else now."""
     if not day:
         return dt.datetime.now(dt.UTC)
     try:

@@ -14,6 +14,7 @@ from scanner.cli.options import (
     source_options,
     weigh,
 )
+from scanner.cli.trust_options import trust_options
 from scanner.result import Decision, Report
 
 
@@ -26,8 +27,9 @@ from scanner.result import Decision, Report
     show_default=True,
     help="Shipped pack (baseline, strict) or a policy file.",
 )
-@click.option("--now", metavar="DATE", help="Judge waivers as of this day (UTC); default: today.")
+@click.option("--now", metavar="DATE", help="Judge waivers and certificates as of this day (UTC); default: now.")
 @output_options(("terminal", "json"))
+@trust_options
 @source_options
 @run_options
 def command(targets: tuple[str, ...], policy: str, form: str, output: str | None, **given: Any) -> None:

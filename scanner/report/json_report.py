@@ -143,4 +143,6 @@ def _verification(entry: Verification) -> dict[str, Any]:
         "root": entry.root,
         "signed_at": entry.signed_at,
         "location": _location(entry.location) if entry.location else None,
+        "unsigned": list(entry.unsigned),
+        "ignored": list(entry.ignored),
     }

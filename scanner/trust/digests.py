@@ -18,7 +18,8 @@ MISMATCH = Rule(
     title="The bytes are not the ones that were published",
     severity=Severity.CRITICAL,
     check=Check.HASH_MISMATCH,
-    finds="A file whose computed hash differs from the one that its source declares.",
+    finds="A file whose computed hash differs from the one that its source declares, or that a manifest "
+    "in the artefact lists (SHA256SUMS and its like, Croissant).",
     why="The file was changed, damaged or exchanged after it was published.",
     remedy="Delete the file and get it again from its publisher; if it differs again, tell them.",
     example="A blob of a Hub cache whose content no longer matches its name.",
@@ -28,7 +29,7 @@ MISMATCH = Rule(
 
 
 class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes, /) -> object: ...
 
     def hexdigest(self) -> str: ...
 
@@ -37,13 +38,21 @@ def _git_blob(size: int) -> _Hash:
     return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
+def _blake3(_: int) -> _Hash:
+    from blake3 import blake3  # noqa: PLC0415 - rare, and a library of its own
+
+    return blake3()
+
+
 _HASHES: dict[str, Callable[[int], _Hash]] = {
     "sha256": lambda _: hashlib.sha256(),
+    "sha384": lambda _: hashlib.sha384(),
     "sha512": lambda _: hashlib.sha512(),
     "blake2b": lambda _: hashlib.blake2b(),
     "sha1": lambda _: hashlib.sha1(usedforsecurity=False),
     "md5": lambda _: hashlib.md5(usedforsecurity=False),
     "git-sha1": _git_blob,
+    "blake3": _blake3,
 }
 
 
