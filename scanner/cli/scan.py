@@ -27,7 +27,9 @@ from scanner.result import Decision, Report
     show_default=True,
     help="Shipped pack (baseline, strict) or a policy file.",
 )
-@click.option("--now", metavar="DATE", help="Judge waivers and certificates as of this day (UTC); default: now.")
+@click.option(
+    "--now", metavar="DATE", help="Judge waivers and certificates as of this day (UTC); default: now."
+)
 @output_options(("terminal", "json"))
 @trust_options
 @source_options
