@@ -55,7 +55,7 @@ UNSIGNED_FILES = Rule(
     finds="Files beside a genuine signature of somebody you named that are not in the signed list.",
     why="A file that is added to a signed model runs with its good name: loaders read what is there.",
     remedy="Remove the files, have them signed, or name them with --ignore-path if nothing loads them.",
-    example="`modeling_extra.py` lies in a signed folder and is in no list.",
+    example="`extra.py` lies in a signed folder and is in no list.",
     limits="Empty folders, file modes and times are never covered by a model signature.",
     references=(f"{_OMS}, section 8.5",),
 )

@@ -63,7 +63,7 @@ class Checked:
 
 def result_of(path: str, data: bytes, *, whole: bool = True) -> FileResult:
     digests = (Digest("sha256", hashlib.sha256(data).hexdigest(), Origin.COMPUTED),) if whole else ()
-    return FileResult(path, len(data), ("text",), Coverage.WHOLE, digests)
+    return FileResult(path, len(data), formats=("text",), coverage=Coverage.WHOLE, digests=digests)
 
 
 def check(
