@@ -54,7 +54,8 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     for part in _PARTS:
         start = cursor.position
         try:
-            values.append(contents.read(Machine(cursor, budget), budget))
+            machine = Machine(cursor, budget, shortcuts=part == "data")  # the others' values are needed
+            values.append(contents.read(machine, budget))
         except FormatError:
             yield Child(part, Window(reader, start, reader.size - start), read_as="pickle")
             raise

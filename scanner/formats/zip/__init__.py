@@ -34,6 +34,7 @@ from scanner.model import Facts, Finding, Gap, Location, Rule
 from scanner.reader import Budget, Reader, Window
 from scanner.wire import zip as wire
 from scanner.wire.compression import expanded
+from scanner.wire.torch_zip import Role, roles
 from scanner.wire.zip import Entry, Local
 
 _MEMBERS = 200_000
@@ -78,11 +79,13 @@ class _Archive:
         yield Facts("zip", metadata=(("members", str(len(entries))),))
         yield from judge_names(entries, self._where)
         small = all(end.length <= wire.NAMES_LIMIT for end in ends)
-        storages = raw_storages(entries) if small else frozenset()
+        torch = roles(entry.name for entry in entries) if small else {}
+        storages = raw_storages(entries, torch)
         bulk = [entry for entry in entries if entry.name in storages]
         for entry in entries:
             if entry.name not in storages:
-                yield from self._member(entry)
+                known = torch.get(entry.name) in {Role.PICKLE, Role.CODE} and entry.method in {0, 8}
+                yield from self._member(entry, "pytorch-zip" if known else "")
         for entry, span in storage_spans(bulk, self._spans, self._reader.size):
             if span is None:
                 yield from self._member(entry, "pytorch-zip")

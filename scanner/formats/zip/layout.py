@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from scanner.wire.torch_zip import Role
 from scanner.wire.zip import DEFERRED, ENCRYPTED, END, LOCAL, End, Entry
 
 # PyTorch pads the data of a storage to 64 bytes and writes a descriptor behind it.
@@ -56,25 +56,18 @@ def overlap(spans: Iterable[Span]) -> tuple[Span, Span] | None:
     return None
 
 
-def raw_storages(entries: Iterable[Entry]) -> frozenset[str]:
-    """Names of the raw tensor storages of a PyTorch archive: uncompressed ``<top>/data/<number>``.
+def raw_storages(entries: Iterable[Entry], roles: Mapping[str, Role]) -> frozenset[str]:
+    """Names of the raw tensor storages of a PyTorch archive: uncompressed, and nothing else of that name.
 
-    PyTorch reads them as numbers by offset; ``<top>/data.pkl`` says which. There can be thousands of
-    them, so they are not looked up one by one (docs/adr/0006).
+    PyTorch reads them as numbers by offset; a pickle beside their folder says which. There can be
+    thousands of them, so they are not looked up one by one (docs/adr/0006).
     """
-    listed = list(entries)
-    tops = {
-        entry.name[: -len("data.pkl")] for entry in listed if re.fullmatch(r"[^/]+/data\.pkl", entry.name)
-    }
-    if not tops:
-        return frozenset()
+    listed = [entry for entry in entries if roles.get(entry.name) is Role.STORAGE]
     counts = Counter(entry.name for entry in listed)
     return frozenset(
         entry.name
         for entry in listed
         if counts[entry.name] == 1
-        and (match := re.fullmatch(r"([^/]+/)data/[0-9]+", entry.name))
-        and match[1] in tops
         and entry.method == 0
         and entry.compressed == entry.size
         and not entry.flags & ENCRYPTED
