@@ -21,7 +21,7 @@ SCRIPT = Rule(
     why="Some readers run the script when the document is opened, and hand out the embedded file.",
     remedy="Print the document into a new PDF, or open it in a reader without JavaScript.",
     example="`/OpenAction << /S /JavaScript /JS (…) >>`",
-    limits="Streams with filters other than FlateDecode are not expanded. Scripts are not judged.",
+    limits="Object streams that are packed other than with deflate are a gap. Scripts are not judged.",
     references=(_SPEC,),
 )
 LAUNCH = Rule(
