@@ -12,8 +12,8 @@ from scanner.formats.expansion import judge_expansion, judge_sum
 from scanner.formats.identity import judge_name, read_head
 from scanner.inspection import Child, Format, Inspection, Note, run
 from scanner.model import Coverage, Digest, Facts, FileResult, Finding, Gap, Location
-from scanner.reader import Budget, Opener, Reader
-from scanner.trust.digests import hash_reader
+from scanner.reader import WHOLE, Budget, FileReader, Opener, Reader
+from scanner.trust.digests import Passing, hash_reader
 from scanner.wire.checksum import Summed
 from scanner.wire.compression import expanded
 
@@ -39,19 +39,30 @@ class Assignment:
     opener: Opener
     limits: Limits
     hashes: tuple[str, ...] = ()
-    """Algorithms to compute here; large files are hashed elsewhere, beside the inspection."""
+    """Algorithms to compute here; large local files are hashed elsewhere, beside the inspection."""
 
 
 def examine(job: Assignment) -> FileResult:
     """Inspect one file. Never raises for what the file contains or for how it fails to be read."""
-    where = Location(job.path)
+    result = FileResult(job.path, 0)
     try:
         with job.opener.open() as reader:
-            digests: tuple[Digest, ...] = hash_reader(reader, job.hashes) if job.hashes else ()
-            result = _Walk(job.limits).walk(reader, job.path)
-            return replace(result, digests=digests)
+            result = _weigh(job, reader)
     except ReadFailed as error:
-        return FileResult(job.path, 0, gaps=(Gap(where, str(error)),))
+        # What was found before the bytes gave out, or before they turned out to have changed, stays.
+        gap = Gap(Location(job.path), str(error))
+        return replace(result, gaps=tuple(dict.fromkeys((*result.gaps, gap))), coverage=Coverage.NONE)
+    return result
+
+
+def _weigh(job: Assignment, reader: Reader) -> FileResult:
+    """Inspect, and hash where that costs no download: on disk, or what is fetched whole anyway."""
+    walk = _Walk(job.limits)
+    if reader.size <= WHOLE or isinstance(reader, FileReader):
+        digests: tuple[Digest, ...] = hash_reader(reader, job.hashes) if job.hashes else ()
+        return replace(walk.walk(reader, job.path), digests=digests)
+    passing = Passing(reader, job.hashes)
+    return replace(walk.walk(passing, job.path), digests=passing.digests())
 
 
 class _Walk:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from threading import Event
+from typing import Self
 
 from scanner import policy, trust
 from scanner.bom.conflicts import find_conflicts
@@ -27,7 +29,7 @@ from scanner.model import (
     Origin,
     Target,
 )
-from scanner.reader import Opener
+from scanner.reader import WHOLE, Opener
 from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
 from scanner.trust import Trust
@@ -39,6 +41,8 @@ from scanner.workers import Failure, Task, Workers
 _SMALL = 1 << 20
 _BATCH_BYTES = 4 << 20
 _BATCH_FILES = 32
+_SIDE_BY_SIDE = 8  # remote files that one worker reads at the same time
+_SPOOL_RATE = 1 << 20  # bytes a second that a download may be slow
 
 Progress = Callable[[int, int, str], None]
 
@@ -73,7 +77,7 @@ def scan_artefact(
     request.trust.check()
     resolved = resolve(request.target, request.source)
     with nullcontext(workers) if workers else Workers() as pool:
-        files = _examine_all(resolved, request.limits, pool, progress)
+        files = _examine_all(resolved, request, pool, progress)
     artefact = resolved.artefact
     unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
     trusted = trust.verify(artefact, files, request.trust, resolved.openers, unread)
@@ -113,24 +117,21 @@ def scan_artefact(
 
 
 def _examine_all(
-    resolved: Resolved, limits: Limits, pool: Workers, progress: Progress | None
+    resolved: Resolved, request: Request, pool: Workers, progress: Progress | None
 ) -> tuple[FileResult, ...]:
     entries = {entry.path: entry for entry in resolved.artefact.files}
     local = resolved.local_paths
     jobs = []
     for path, opener in sorted(resolved.openers.items()):
-        entry = entries.get(path)
-        small = _hashes(entry, small=True) if _small(entry, path, local) else ()
-        jobs.append(Assignment(path, opener, limits, small))
-    large = [job.path for job in jobs if job.path in local and not job.hashes]
+        here = path not in local or _small(entries.get(path))
+        hashes = _hashes(entries.get(path), small=True) if here else ()
+        jobs.append(Assignment(path, opener, request.limits, hashes))
+    large = {job.path: job.opener for job in jobs if not job.hashes}
+    batches = _batches(jobs, entries, request, pool.count, remote=not local)
     results: dict[str, FileResult] = {}
-    with ThreadPoolExecutor(max_workers=pool.count) as threads:
-        hashed = {
-            path: threads.submit(_hash, resolved.openers[path], _hashes(entries.get(path), small=False))
-            for path in large
-        }
-        batches = _batches(jobs, entries)
-        for index, position, outcome in pool.map(examine, batches):
+    with _Hashing(large, entries, pool.count) as hashing:
+        outcomes = pool.map(examine, batches, threads=1 if local else _SIDE_BY_SIDE)
+        for index, position, outcome in outcomes:
             path = batches[index][position].item.path
             if isinstance(outcome, Failure):
                 size = entries[path].size if path in entries else None
@@ -139,13 +140,37 @@ def _examine_all(
                 results[path] = outcome
             if progress:
                 progress(len(results), len(jobs), path)
-        digests = {path: future.result() for path, future in hashed.items()}
+        digests = hashing.results()
     return tuple(_finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results))
 
 
-def _small(entry: FileEntry | None, path: str, local: Mapping[str, str]) -> bool:
-    """Whether the worker hashes: small enough, and on disk (a remote file is not read whole)."""
-    return path in local and entry is not None and entry.size is not None and entry.size <= _SMALL
+def _small(entry: FileEntry | None) -> bool:
+    """Whether the worker that reads a local file hashes it as well."""
+    return entry is not None and entry.size is not None and entry.size <= _SMALL
+
+
+class _Hashing:
+    """Large local files, hashed in threads while workers read their structure."""
+
+    def __init__(self, files: Mapping[str, Opener], entries: Mapping[str, FileEntry], count: int) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=count)
+        self._stop = Event()
+        self._futures = {
+            path: self._threads.submit(_hash, opener, _hashes(entries.get(path), small=False), self._stop)
+            for path, opener in files.items()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # After an interruption nobody waits for the rest of a hundred gigabytes.
+        self._stop.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    def results(self) -> dict[str, tuple[Digest, ...] | Gap]:
+        """What came of each file."""
+        return {path: future.result() for path, future in self._futures.items()}
 
 
 def _hashes(entry: FileEntry | None, *, small: bool) -> tuple[str, ...]:
@@ -155,10 +180,10 @@ def _hashes(entry: FileEntry | None, *, small: bool) -> tuple[str, ...]:
     return ("sha256", *sorted(extra | ({"git-sha1"} if small and declared else set())))
 
 
-def _hash(opener: Opener, algorithms: tuple[str, ...]) -> tuple[Digest, ...] | Gap:
+def _hash(opener: Opener, algorithms: tuple[str, ...], stop: Event) -> tuple[Digest, ...] | Gap:
     try:
         with opener.open() as reader:
-            return hash_reader(reader, algorithms)
+            return hash_reader(reader, algorithms, stop.is_set)
     except ReadFailed as error:
         return Gap(Location(""), str(error))
 
@@ -181,18 +206,36 @@ def _claimed(facts: Facts, path: str) -> Facts:
     return replace(facts, claims=tuple(replace(claim, path=path) for claim in facts.claims))
 
 
-def _batches(jobs: Sequence[Assignment], entries: Mapping[str, FileEntry]) -> list[list[Task[Assignment]]]:
-    """Small files share a task, so that thousands of them do not cost thousands of round trips."""
+def _batches(
+    jobs: Sequence[Assignment],
+    entries: Mapping[str, FileEntry],
+    request: Request,
+    workers: int,
+    *,
+    remote: bool,
+) -> list[list[Task[Assignment]]]:
+    """Small files share a task, so that thousands of them do not cost thousands of round trips.
+
+    Remote files wait more than they weigh: they are spread over the workers, whose threads fetch
+    several at once.
+    """
+    files, together = _BATCH_FILES, _BATCH_BYTES
+    if remote:
+        files = min(_BATCH_FILES, max(_SIDE_BY_SIDE, -(-len(jobs) // workers)))
     batches: list[list[Task[Assignment]]] = []
     weight = 0
     for job in jobs:
         entry = entries.get(job.path)
         size = entry.size if entry and entry.size is not None else _BATCH_BYTES
-        task = Task(job, job.limits.seconds)
-        if not batches or weight + size > _BATCH_BYTES or len(batches[-1]) >= _BATCH_FILES:
+        seconds = job.limits.seconds
+        if remote and request.source.spool:
+            seconds += size / _SPOOL_RATE  # a download takes its time
+        elif remote:
+            size = min(size, WHOLE // 2)
+        if not batches or weight + size > together or len(batches[-1]) >= files:
             batches.append([])
             weight = 0
-        batches[-1].append(task)
+        batches[-1].append(Task(job, seconds))
         weight += size
     return batches
 

@@ -7,15 +7,17 @@ A ``Reader`` has a size and ``read_at``; nothing else. ``Cursor`` decodes number
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from scanner.errors import BudgetExceeded, FormatError, ReadFailed
 
 MIB = 1 << 20
+WHOLE = 256 << 10
+"""Remote files up to this size are fetched whole, by their first request, and hashed."""
 
 
 class Reader(Protocol):
@@ -114,33 +116,48 @@ def _pread(fd: int, length: int, offset: int) -> bytes:
     return os.read(fd, length)
 
 
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """What tells a file from another one, or from itself before a change: size, time, inode."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
 @dataclass(frozen=True, slots=True)
 class FileOpener:
     """Opens a local regular file; anything else (FIFO, device, folder) is refused unread."""
 
     path: str
+    stamp: Stamp | None = None
+    """What the file was when it was listed; another file of that name is refused."""
 
     @contextmanager
     def open(self) -> Iterator[Reader]:
         """A reader over the file.
 
         Raises:
-            ReadFailed: It does not exist, is not a regular file, or may not be read.
+            ReadFailed: It does not exist, is not a regular file, may not be read, is not the one
+                that was listed; or, on leaving, it was changed in the meantime.
         """
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
             # NOTE: the type is asked before opening, because opening a device can have effects,
             # and again on the descriptor, because the name may point elsewhere by then.
-            if not Path(self.path).is_file():
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116 - the text as it is
                 raise ReadFailed("is not a regular file")
             fd = os.open(self.path, flags | getattr(os, "O_CLOEXEC", 0))
-        except OSError as error:
-            raise ReadFailed(f"cannot be opened: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            raise ReadFailed(f"cannot be opened: {getattr(error, 'strerror', error)}") from error
         try:
             status = os.fstat(fd)
-            if status.st_mode & 0o170000 != 0o100000:
+            if not stat.S_ISREG(status.st_mode):
                 raise ReadFailed("is not a regular file")
+            if self.stamp not in {None, stamp_of(status)}:
+                raise ReadFailed("the file changed after it was listed")
             yield FileReader(fd, status.st_size)
+            if self.stamp not in {None, stamp_of(os.fstat(fd))}:
+                raise ReadFailed("the file changed while it was read")
         finally:
             os.close(fd)
 

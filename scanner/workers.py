@@ -12,13 +12,16 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+
+_MEMORY = "more memory was needed than the limit allows"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,22 +52,28 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _guarded(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | Failure]:
-    """Run in the worker; a foreign exception is a bug of ours and costs one item."""
-    results: list[Result | Failure] = []
-    for item in items:
-        try:
-            results.append(function(item))
-        except MemoryError:
-            results.append(Failure("more memory was needed than the limit allows"))
-        except Exception as error:  # noqa: BLE001 - the one catch-all: a bug must read as a gap
-            trace = "".join(traceback.format_exception(error))
-            ident = hashlib.sha256(_stable(error)).hexdigest()[:12]
-            if os.environ.get("WEIGHBRIDGE_DEBUG"):
-                sys.stderr.write(trace)
-            name = type(error).__name__
-            results.append(Failure(f"internal error {ident} ({name}): please report it"))
-    return results
+def _guarded(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> list[Result | Failure]:
+    """Run in the worker, side by side where the items wait for a network."""
+    if threads > 1 and len(items) > 1:
+        with ThreadPoolExecutor(min(threads, len(items))) as pool:
+            return list(pool.map(partial(_one, function), items))
+    return [_one(function, item) for item in items]
+
+
+def _one(function: Callable[[Item], Result], item: Item) -> Result | Failure:
+    """A foreign exception is a bug of ours and costs one item."""
+    try:
+        return function(item)
+    except MemoryError:
+        return Failure(_MEMORY)
+    except Exception as error:  # noqa: BLE001 - the one catch-all: a bug must read as a gap
+        trace = "".join(traceback.format_exception(error))
+        ident = hashlib.sha256(_stable(error)).hexdigest()[:12]
+        if os.environ.get("WEIGHBRIDGE_DEBUG"):
+            sys.stderr.write(trace)
+        return Failure(f"internal error {ident} ({type(error).__name__}): please report it")
 
 
 def _stable(error: BaseException) -> bytes:
@@ -117,33 +126,41 @@ class Workers:
         return self._pool
 
     def map(
-        self, function: Callable[[Item], Result], batches: Sequence[Sequence[Task[Item]]]
+        self,
+        function: Callable[[Item], Result],
+        batches: Sequence[Sequence[Task[Item]]],
+        *,
+        threads: int = 1,
     ) -> Iterator[tuple[int, int, Result | Failure]]:
         """Run every task; yields (batch, position in it, outcome) as they finish.
 
-        A batch whose worker died or hung is run again item by item, so that only the culprit fails.
+        The tasks of a batch share a worker, in turn or in so many threads. A batch may take as long
+        as its slowest task may; whatever of it fails is run again alone, so that only the culprit fails.
         """
-        pool = self._start()
-        again: list[tuple[int, int]] = []
+        alone: list[tuple[int, int]] = []
+        for index, outcomes in self._run(function, batches, threads):
+            size = len(batches[index])
+            for position in range(size):
+                outcome = outcomes if isinstance(outcomes, Failure) else outcomes[position]
+                if isinstance(outcome, Failure) and size > 1:
+                    alone.append((index, position))
+                else:
+                    yield index, position, outcome
+        singles = [[batches[index][position]] for index, position in alone]
+        for which, outcomes in self._run(function, singles, 1):
+            yield *alone[which], outcomes if isinstance(outcomes, Failure) else outcomes[0]
+
+    def _run(
+        self, function: Callable[[Item], Result], batches: Sequence[Sequence[Task[Item]]], threads: int
+    ) -> Iterator[tuple[int, list[Result | Failure] | Failure]]:
+        """The number of every batch and what came of it, as they finish."""
         futures: dict[Any, int] = {}
         for index, batch in enumerate(batches):
-            items = [task.item for task in batch]
-            limit = sum(task.seconds for task in batch) if len(batch) == 1 else max(t.seconds for t in batch)
-            futures[pool.schedule(_guarded, args=(function, items), timeout=limit)] = index
+            arguments = (function, [task.item for task in batch], threads)
+            limit = max(task.seconds for task in batch)
+            futures[self._start().schedule(_guarded, args=arguments, timeout=limit)] = index
         for future in as_completed(futures):
-            index = futures[future]
-            size = len(batches[index])
-            outcome = _outcome(future)
-            if isinstance(outcome, Failure) and size > 1:
-                again += [(index, position) for position in range(size)]
-            elif isinstance(outcome, Failure):
-                yield index, 0, outcome
-            else:
-                yield from ((index, position, result) for position, result in enumerate(outcome))
-        for index, position in again:
-            task = batches[index][position]
-            single = _outcome(pool.schedule(_guarded, args=(function, [task.item]), timeout=task.seconds))
-            yield index, position, single if isinstance(single, Failure) else single[0]
+            yield futures.pop(future), _outcome(future)
 
 
 def _outcome(future: Any) -> list[Any] | Failure:
@@ -152,7 +169,7 @@ def _outcome(future: Any) -> list[Any] | Failure:
     except FutureTimeout:
         return Failure("reading took longer than the time limit")
     except ProcessExpired as error:
-        return Failure(f"the reading process died ({error})")
+        return Failure(f"the reading process died (exit code {error.exitcode})")
     except MemoryError:
-        return Failure("more memory was needed than the limit allows")
+        return Failure(_MEMORY)
     return result

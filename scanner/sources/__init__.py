@@ -16,7 +16,7 @@ from scanner.reader import Opener
 class Options:
     """What the user said about reaching a source."""
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     spool: bool = False
     """Download to disk where a server ignores ranges, instead of refusing."""
@@ -41,7 +41,7 @@ class Source:
     """One place that artefacts come from."""
 
     name: str
-    accepts: Callable[[str], bool]
+    accepts: Callable[[str, Options], bool]
     resolve: Callable[[Target, Options], Resolved]
     rules: tuple[Rule, ...] = ()
 
@@ -70,7 +70,7 @@ def resolve(target: Target, options: Options) -> Resolved:
     """
     for name in _MODULES:
         source = _source(name)
-        if source.accepts(target.text):
+        if source.accepts(target.text, options):
             return source.resolve(target, options)
     raise TargetError(
         f"{target.text}: no such file or folder, and no address that Weighbridge knows "

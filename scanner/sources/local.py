@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from scanner.errors import TargetError
-from scanner.model import Artefact, Check, FileEntry, Finding, Gap, Kind, Location, Rule, Severity, Target
-from scanner.reader import FileOpener
+from scanner.folder import Found, Unread, shown, walk
+from scanner.model import (
+    Artefact,
+    Check,
+    Confidence,
+    FileEntry,
+    Finding,
+    Gap,
+    Kind,
+    Location,
+    Rule,
+    Severity,
+    Target,
+)
+from scanner.reader import FileOpener, stamp_of
 from scanner.sources import Options, Resolved, Source
 
 SYMLINK_ESCAPE = Rule(
@@ -24,98 +38,144 @@ SYMLINK_ESCAPE = Rule(
     limits="Links of a Hub cache into its own blobs folder are ordinary and not reported.",
     references=("CWE-59",),
 )
+GIT_STORE = Rule(
+    id="local/git-store",
+    title="The store of a git clone was left out",
+    severity=Severity.INFO,
+    check=Check.PROVENANCE,
+    finds="A `.git` folder with the objects, logs and references of a clone.",
+    why="Older versions and what was deleted lie in it; no loader reads them, and neither did we.",
+    remedy="Nothing, for a clone of your own. Do not ship it with an artefact.",
+    example="`git clone …` and then `weighbridge scan` on the folder",
+    limits="Only git's own store is left out; anything else that lies in `.git` is read.",
+)
+GIT_COMMANDS = Rule(
+    id="local/git-commands",
+    title="The .git folder runs a program",
+    severity=Severity.MEDIUM,
+    check=Check.CODE_EXECUTION,
+    finds="An active hook that is not git-lfs' own, or a setting that names a program to run.",
+    why="git runs it as soon as somebody says `git status` or `git commit` in that folder.",
+    remedy="Read it, or remove the `.git` folder before you work in it.",
+    example="`core.fsmonitor = ./run.sh` in `.git/config`",
+    limits="A clone never brings hooks or settings; an archive or a copied folder can.",
+    references=("CVE-2024-32002", "CWE-829"),
+)
 
-
-def shown(name: str) -> str:
-    """A path as text that can be printed and written: broken UTF-8 becomes backslash escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+_STORE = frozenset(
+    {"objects", "lfs", "logs", "refs", "modules", "worktrees", "index", "packed-refs", "shallow"}
+)
+# What `git lfs install` writes; in its message nothing is left to the shell to expand.
+_LFS_HOOK = re.compile(
+    rb"#!/bin/sh\n"
+    rb"(?:command -v git-lfs >/dev/null 2>&1 \|\| \{ (?:printf|echo) >&2(?: \"[^\"`$]*\")+; exit 2; \}\n)?"
+    rb"git lfs (?:post-checkout|post-commit|post-merge|pre-push) \"\$@\"\n\Z"
+)
+_RUNS = re.compile(
+    rb"(?im)^\s*(fsmonitor|hookspath|sshcommand|askpass|editor|pager|external|textconv|clean|smudge|process"
+    rb"|driver|program|helper|uploadpack|receivepack|command|cmd|path)\s*=\s*(?!true\s*$|false\s*$)(\S.*)$"
+)
+_HEAD = 64 << 10
 
 
 def _resolve(target: Target, options: Options) -> Resolved:
     del options
-    path = Path(target.text)
-    kind = target.kind or Kind.MODEL
+    text = target.text
     try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise TargetError(f"{shown(target.text)}: {error.strerror or 'cannot be read'}") from error
-    if stat.S_ISREG(mode):
-        name = shown(path.name)
-        entry = FileEntry(name, path.stat().st_size)
-        artefact = Artefact(shown(target.text), "local", name, kind, None, (entry,))
-        absolute = str(path.absolute())
-        return Resolved(artefact, {name: FileOpener(absolute)}, local_paths={name: absolute})
-    if not stat.S_ISDIR(mode):
-        raise TargetError(f"{shown(target.text)}: is neither a file nor a folder")
-    return _folder(target, path.absolute(), kind)
+        status = os.stat(text)  # noqa: PTH116 - the text as it is
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{shown(text)}: {getattr(error, 'strerror', None) or error}") from error
+    kind = target.kind or Kind.MODEL
+    if stat.S_ISREG(status.st_mode):
+        name = shown(Path(text).name)
+        entry = FileEntry(name, status.st_size)
+        artefact = Artefact(shown(text), "local", name, kind, None, (entry,))
+        opener = FileOpener(str(Path(text).absolute()), stamp_of(status))
+        return Resolved(artefact, {name: opener}, local_paths={name: opener.path})
+    if not stat.S_ISDIR(status.st_mode):
+        raise TargetError(f"{shown(text)}: is neither a file nor a folder")
+    return _folder(target, Path(text).absolute(), kind)
 
 
 def _folder(target: Target, root: Path, kind: Kind) -> Resolved:
-    walk = _Walk(root)
-    entries = tuple(sorted(walk.files(root, ""), key=lambda entry: entry.path))
-    name = shown(root.resolve().name) or "/"
-    artefact = Artefact(shown(target.text), "local", name, kind, None, entries)
-    openers = {path: FileOpener(where) for path, where in walk.paths.items()}
-    return Resolved(artefact, openers, tuple(walk.gaps), tuple(walk.findings), walk.paths)
+    stores: list[str] = []
+
+    def skip(path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        if name == ".git" and _is_store(root / path):
+            stores.append(path)
+        if folder.rpartition("/")[2] == "hooks" and folder.rpartition("/")[0] in stores:
+            return name.endswith(".sample") or _is_lfs_hook(root / path)
+        return folder in stores and name in _STORE
+
+    found = list(walk(str(root), skip=skip))
+    files = {one.path: one for one in found if isinstance(one, Found)}
+    gaps, findings = [], []
+    for one in found:
+        if isinstance(one, Unread):
+            gaps.append(Gap(Location(one.path), one.reason))
+            if one.outside:
+                message = "is a symbolic link that leaves the folder"
+                evidence = (("target", one.outside[:200]),)
+                findings.append(Finding(SYMLINK_ESCAPE, Location(one.path), message, evidence=evidence))
+    for store in dict.fromkeys(stores):
+        findings += _git(root, store)
+    artefact = Artefact(
+        shown(target.text),
+        "local",
+        shown(root.resolve().name) or "/",
+        kind,
+        None,
+        tuple(FileEntry(path, files[path].size) for path in sorted(files)),
+    )
+    return Resolved(
+        artefact,
+        {path: one.opener for path, one in files.items()},
+        tuple(gaps),
+        tuple(findings),
+        {path: one.opener.path for path, one in files.items()},
+    )
 
 
-class _Walk:
-    def __init__(self, root: Path) -> None:
-        self.paths: dict[str, str] = {}
-        self.gaps: list[Gap] = []
-        self.findings: list[Finding] = []
-        self._root = os.path.realpath(root)
+def _is_store(folder: Path) -> bool:
+    return (folder / "objects").is_dir() and (folder / "HEAD").is_file() and not folder.is_symlink()
 
-    def files(self, folder: Path, prefix: str) -> Iterator[FileEntry]:
-        """Every regular file below a folder; what is anything else becomes a gap."""
-        try:
-            with os.scandir(folder) as scan:
-                found = sorted(scan, key=lambda item: item.name)
-        except OSError as error:
-            self._gap(prefix.rstrip("/") or ".", f"the folder cannot be listed: {error.strerror}")
-            return
-        for item in found:
-            path = prefix + shown(item.name)
-            try:
-                yield from self._item(item, path)
-            except OSError as error:
-                self._gap(path, f"cannot be read: {error.strerror}")
 
-    def _item(self, item: os.DirEntry[str], path: str) -> Iterator[FileEntry]:
-        if item.is_symlink():
-            yield from self._link(item, path)
-        elif item.is_dir(follow_symlinks=False):
-            if item.name != ".git":  # the store of a clone is no part of the artefact
-                yield from self.files(Path(item.path), path + "/")
-        elif item.is_file(follow_symlinks=False):
-            yield self._file(item.path, path, item.stat(follow_symlinks=False).st_size)
-        else:
-            self._gap(path, "is no regular file (a FIFO, socket or device) and was not opened")
+def _head(path: Path) -> bytes:
+    """The first bytes of a regular file; empty where it is none or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""  # the walk reports it
 
-    def _link(self, item: os.DirEntry[str], path: str) -> Iterator[FileEntry]:
-        target = os.path.realpath(item.path)
-        if not os.path.exists(target):  # noqa: PTH110 - the resolved text, as it is
-            self._gap(path, "is a symbolic link to nothing, or in a loop")
-        elif os.path.commonpath([target, self._root]) != self._root:
-            message = "is a symbolic link that leaves the folder"
-            self.findings.append(Finding(SYMLINK_ESCAPE, Location(path), message))
-            self._gap(path, "was not read: it lies outside the folder")
-        elif os.path.isdir(target):  # noqa: PTH112 - as above
-            return  # what lies there is read under its own path
-        else:
-            yield self._file(target, path, Path(target).stat().st_size)
 
-    def _file(self, absolute: str, path: str, size: int) -> FileEntry:
-        self.paths[path] = absolute
-        return FileEntry(path, size)
+def _is_lfs_hook(path: Path) -> bool:
+    return _LFS_HOOK.match(_head(path)) is not None
 
-    def _gap(self, path: str, reason: str) -> None:
-        self.gaps.append(Gap(Location(path), reason))
+
+def _git(root: Path, store: str) -> Iterator[Finding]:
+    yield Finding(GIT_STORE, Location(shown(store)), "git's objects, logs and references were not read")
+    hooks = root / store / "hooks"
+    names = sorted(os.fsdecode(name) for name in os.listdir(hooks)) if hooks.is_dir() else []  # noqa: PTH208
+    for name in names:
+        if not name.endswith(".sample") and not _is_lfs_hook(hooks / name):
+            place = Location(shown(f"{store}/hooks/{name}"))
+            evidence = (("hook", shown(name)),)
+            yield Finding(GIT_COMMANDS, place, f"is an active hook: {shown(name)}", evidence=evidence)
+    config = _head(root / store / "config")
+    for match in _RUNS.finditer(config):
+        setting = f"{match[1].decode()} = {match[2].decode('utf-8', 'replace')[:200]}"
+        place = Location(shown(f"{store}/config"), line=config.count(b"\n", 0, match.start(1)) + 1)
+        message = f"names a program that git runs: {setting}"
+        yield Finding(GIT_COMMANDS, place, message, Confidence.MEDIUM, (("setting", setting),))
 
 
 SOURCE = Source(
     name="local",
-    accepts=lambda text: "://" not in text,
+    accepts=lambda text, _: "://" not in text,
     resolve=_resolve,
-    rules=(SYMLINK_ESCAPE,),
+    rules=(SYMLINK_ESCAPE, GIT_STORE, GIT_COMMANDS),
 )

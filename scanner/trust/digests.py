@@ -23,13 +23,13 @@ MISMATCH = Rule(
     why="The file was changed, damaged or exchanged after it was published.",
     remedy="Delete the file and get it again from its publisher; if it differs again, tell them.",
     example="A blob of a Hub cache whose content no longer matches its name.",
-    limits="Remote files that are read in ranges are not hashed; their digests stay declared.",
+    limits="A remote file over 256 KiB is hashed only where its format is read from end to end.",
     references=("CWE-354",),
 )
 
 
 class _Hash(Protocol):
-    def update(self, data: bytes, /) -> object: ...
+    def update(self, data: bytes | memoryview, /) -> object: ...
 
     def hexdigest(self) -> str: ...
 
@@ -56,15 +56,19 @@ _HASHES: dict[str, Callable[[int], _Hash]] = {
 }
 
 
-def hash_reader(reader: Reader, algorithms: tuple[str, ...]) -> tuple[Digest, ...]:
+def hash_reader(
+    reader: Reader, algorithms: tuple[str, ...], stop: Callable[[], bool] = lambda: False
+) -> tuple[Digest, ...]:
     """Digests of all bytes, in one pass; algorithms that we do not know are left out.
 
     Raises:
-        ReadFailed: The bytes cannot be had.
+        ReadFailed: The bytes cannot be had, or ``stop`` has become true.
     """
     states = {name: _HASHES[name](reader.size) for name in algorithms if name in _HASHES}
     offset = 0
     while offset < reader.size:
+        if stop():
+            raise ReadFailed("interrupted")
         block = reader.read_at(offset, _STEP)
         if not block:
             raise ReadFailed("the file became shorter while it was read")
@@ -72,6 +76,38 @@ def hash_reader(reader: Reader, algorithms: tuple[str, ...]) -> tuple[Digest, ..
             state.update(block)
         offset += len(block)
     return tuple(Digest(name, state.hexdigest(), Origin.COMPUTED) for name, state in states.items())
+
+
+class Passing:
+    """A reader that hashes what passes through it, as far as it passes from the first byte on."""
+
+    __slots__ = ("_next", "_reader", "_states")
+
+    def __init__(self, reader: Reader, algorithms: tuple[str, ...]) -> None:
+        self._reader = reader
+        self._states = {name: _HASHES[name](reader.size) for name in algorithms if name in _HASHES}
+        self._next = 0
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return self._reader.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``, from the reader behind."""
+        data = self._reader.read_at(offset, length)
+        if offset <= self._next < offset + len(data):
+            news = memoryview(data)[self._next - offset :]
+            for state in self._states.values():
+                state.update(news)
+            self._next += len(news)
+        return data
+
+    def digests(self) -> tuple[Digest, ...]:
+        """Digests of the whole, where all of it has passed; none otherwise."""
+        if self._next < self.size:
+            return ()
+        return tuple(Digest(name, state.hexdigest(), Origin.COMPUTED) for name, state in self._states.items())
 
 
 def compare(artefact: Artefact, files: tuple[FileResult, ...]) -> Iterator[Verification | Finding]:

@@ -18,8 +18,10 @@ Behaviour = Literal[
     "no-content-range",  # 206 without Content-Range
     "short",  # announces the right length, sends half, closes
     "reset",  # sends half, then resets the connection
+    "drop",  # resets the connection without an answer
     "hang",  # sends half, then nothing for an hour
-    "endless",  # a body without length and without end
+    "endless",  # the right headers, then a body without length and without end
+    "flood",  # the same, and ignores Range
     "loop",  # redirects to itself
     "gzip",  # Content-Encoding: gzip
     "downgrade",  # redirects to another scheme
@@ -36,6 +38,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
     """Headers to leave out, in lower case."""
+    body: bytes | None = None
+    """Sent with `status`, in place of an error message."""
     delay: float = 0.0
     after: int = 0
     """Behave for this many matching requests first."""

@@ -160,8 +160,13 @@ class _Handler(BaseHTTPRequestHandler):
         form = parse_qs(self.rfile.read(length).decode()) if length else {}
         fault = hub.struck(f"{self.command} {self.path}") or Fault("")
         time.sleep(hub.delay + fault.delay)
+        if fault.behave == "drop":
+            self._break(fault)
+            return
         if fault.status:
-            error = json.dumps({"error": f"test: {fault.status}"}).encode()
+            error = fault.body
+            if error is None:
+                error = json.dumps({"error": f"test: {fault.status}"}).encode()
             answer = Answer(fault.status, {"Content-Type": "application/json"}, error)
         elif fault.behave in {"loop", "downgrade"}:
             answer = Answer(302, {"Location": fault.location or self.path})
@@ -176,7 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
         size = len(body) if isinstance(body, bytes) else body.size
         start, length = 0, size
         asked = self.headers.get("Range", "")
-        if status == 200 and not isinstance(body, bytes) and asked and fault.behave != "no-range":
+        if (
+            status == 200
+            and not isinstance(body, bytes)
+            and asked
+            and fault.behave not in {"no-range", "flood"}
+        ):
             found = _range(asked, size)
             if found is None:
                 status, length = 416, 0
@@ -187,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
                 headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
         start = _bend(fault, headers, start, length, size)
         headers = {"Content-Length": str(length), **headers, **fault.headers}
-        if fault.behave == "endless":
+        if fault.behave in {"endless", "flood"}:
             headers.pop("Content-Length", None)
             headers["Connection"] = "close"
         self.send_response(status)
@@ -210,10 +220,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _break(self, fault: Fault) -> None:
         if fault.behave == "hang":
             time.sleep(3600)
-        if fault.behave == "reset":
+        if fault.behave in {"reset", "drop"}:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-        if fault.behave in {"short", "reset", "endless"}:
+        if fault.behave in {"short", "reset", "drop", "endless", "flood"}:
             self.close_connection = True
 
 
@@ -246,7 +256,7 @@ def _bend(fault: Fault, headers: dict[str, str], start: int, length: int, size: 
 
 
 def _blocks(body: Blob | bytes, start: int, length: int, fault: Fault) -> Iterator[bytes]:
-    if fault.behave == "endless":
+    if fault.behave in {"endless", "flood"}:
         while True:
             yield bytes(_STEP)
     stop = length // 2 if fault.behave in {"short", "reset", "hang"} else length
