@@ -73,7 +73,7 @@ class _Walk:
         self._budget = Budget(limits.bytes, limits.items, limits.depth)
         self._findings: dict[str, Finding] = {}
         self._gaps: dict[Gap, None] = {}
-        self._facts: list[tuple[Location, Facts]] = []
+        self._facts: dict[tuple[Location, Facts], None] = {}
         self._children = 0
         self._nested: set[str] = set()
 
@@ -145,7 +145,8 @@ class _Walk:
             self._findings.setdefault(finding.fingerprint, finding)
         for gap in inspection.gaps:
             self._gap(gap)
-        self._facts += [(where, facts) for facts in inspection.facts]
+        # Two formats may hand on one member, which then says the same of itself twice.
+        self._facts |= {(where, facts): None for facts in inspection.facts}
 
     def _bounded(self, children: list[Child], where: Location) -> Iterator[Child]:
         for child in children:

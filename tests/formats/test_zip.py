@@ -277,6 +277,37 @@ def test_raw_storages_are_handed_over_without_touching_them() -> None:
     assert content(late[7]) == bytes(200_000)
 
 
+def test_storages_that_are_padded_to_a_page_are_ordinary() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("m/data.pkl", b"\x80\x02}.")
+        archive.writestr("m/.storage_alignment", b"4096")
+        for number in range(30):
+            info = zipfile.ZipInfo(f"m/data/{number}")
+            room = -(out.tell() + 30 + len(info.filename) + 4) % 4096
+            info.extra = struct.pack("<2H", 0x4246, room) + b"Z" * room
+            archive.writestr(info, bytes(3000))
+    reader = Counting(out.getvalue())
+    found = run(by_name()["zip"], reader, Budget(), Location("m.pt"))
+    assert not found.findings
+    assert len([child for child in found.children if isinstance(child.reader, LateMember)]) == 30
+    assert len(reader.places) < 14
+
+
+def test_constants_of_torchscript_are_raw_storages_too() -> None:
+    data = zipped(("m/data.pkl", b"N."), ("m/constants.pkl", b"N."), ("m/constants/0", bytes(8)))
+    found = inspect_bytes("zip", data)
+    assert {child.name: child.left_to for child in found.children}["m/constants/0"] == "pytorch-zip"
+
+
+def test_with_two_directories_nothing_is_left_to_a_reader_of_one() -> None:
+    data = zipped(("m/data.pkl", b"N."), ("m/data/0", PAYLOAD))
+    end = data.rindex(b"PK\5\6")
+    other = zipped(("other.txt", b"harmless\n"))
+    found = inspect_bytes("zip", patched(data, end + 20, "<H", len(other)) + other)
+    assert not any(child.left_to for child in found.children)
+
+
 def test_hidden_bytes_between_raw_storages_are_found_by_arithmetic() -> None:
     data = torch_like(3)
     at = data.index(b"PK\3\4", data.index(b"m/data/1"))

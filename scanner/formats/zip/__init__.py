@@ -78,15 +78,16 @@ class _Archive:
         yield from self._directories(ends, entries)
         yield Facts("zip", metadata=(("members", str(len(entries))),))
         yield from judge_names(entries, self._where)
-        small = all(end.length <= wire.NAMES_LIMIT for end in ends)
-        torch = roles(entry.name for entry in entries) if small else {}
+        plain = len(ends) == 1 and ends[0].length <= wire.NAMES_LIMIT
+        torch = roles(entry.name for entry in entries) if plain else {}
         storages = raw_storages(entries, torch)
         bulk = [entry for entry in entries if entry.name in storages]
         for entry in entries:
             if entry.name not in storages:
                 known = torch.get(entry.name) in {Role.PICKLE, Role.CODE} and entry.method in {0, 8}
                 yield from self._member(entry, "pytorch-zip" if known else "")
-        for entry, span in storage_spans(bulk, self._spans, self._reader.size):
+        alignment = self._alignment(entries) if bulk else 0
+        for entry, span in storage_spans(bulk, self._spans, self._reader.size, alignment):
             if span is None:
                 yield from self._member(entry, "pytorch-zip")
             else:
@@ -94,6 +95,14 @@ class _Archive:
                 late = wire.LateMember(self._reader, entry)
                 yield Child(entry.name, late, size=entry.size, crc=entry.crc, left_to="pytorch-zip")
         yield from self._layout(listed=bool(ends))
+
+    def _alignment(self, entries: list[Entry]) -> int:
+        """What PyTorch has padded its storages to, where the archive says so."""
+        for entry in entries:
+            if entry.name.endswith("/.storage_alignment") and entry.method == 0 and entry.size <= 8:
+                text = wire.LateMember(self._reader, entry).read_at(0, entry.size)
+                return int(text) if text.isdigit() else 0
+        return 0
 
     def _directories(self, ends: list[wire.End], entries: list[Entry]) -> Iterator[Note]:
         """Members of all directories, each reading of a member once."""

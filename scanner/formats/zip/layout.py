@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scanner.wire.torch_zip import Role
 from scanner.wire.zip import DEFERRED, ENCRYPTED, END, LOCAL, End, Entry
 
-# PyTorch pads the data of a storage to 64 bytes and writes a descriptor behind it.
+# PyTorch pads in front of the data of a storage, to 64 bytes where nobody asks for more, and writes a
+# descriptor behind it. A page is the most that anybody has a reason to ask for.
 _PADDING = 256
+_PAGE = 4096
 _DESCRIPTORS = frozenset({12, 16, 20, 24})  # APPNOTE 4.3.9, with and without signature and zip64
 
 
@@ -75,16 +77,23 @@ def raw_storages(entries: Iterable[Entry], roles: Mapping[str, Role]) -> frozens
 
 
 def storage_spans(
-    storages: Iterable[Entry], known: Iterable[Span], size: int
+    storages: Sequence[Entry], known: Iterable[Span], size: int, alignment: int
 ) -> Iterator[tuple[Entry, Span | None]]:
-    """Each raw storage with its span, by arithmetic alone; without one where that does not add up."""
-    storages = list(storages)
+    """Each raw storage with its span, by arithmetic alone; without one where that does not add up.
+
+    Args:
+        storages: Their directory entries.
+        known: What owns other parts of the file.
+        size: Of the file.
+        alignment: What the archive says that its storages are padded to.
+    """
+    padding = _PADDING + min(alignment, _PAGE)
     starts = sorted({*(entry.header for entry in storages), *(span.start for span in known), size})
     for entry in storages:
         stop = entry.header + LOCAL.size + len(entry.raw_name) + entry.compressed
         index = bisect_right(starts, entry.header)
         following = starts[index] if index < len(starts) else size
-        if entry.header >= 0 and 0 <= following - stop <= _PADDING:
+        if entry.header >= 0 and 0 <= following - stop <= padding:
             yield entry, Span(entry.header, following, entry.name)
         else:
             yield entry, None

@@ -75,7 +75,7 @@ STRAY_BYTES = Rule(
     why="Another program may run or load them: a script in front of an archive is a program.",
     remedy="Refuse the archive unless its publisher explains them. They were inspected on their own.",
     example="A shell script in front of an archive.",
-    limits="Up to 256 bytes of padding before a tensor of a PyTorch archive are not looked at.",
+    limits="The padding in front of a tensor of a PyTorch archive (mostly 64 bytes) is not looked at.",
     references=("CWE-646",),
 )
 ENCRYPTED = Rule(
