@@ -330,6 +330,8 @@ class Facts:
     """Python requirement strings that the file names."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Free key/value pairs that help a person (header metadata, truncated)."""
+    shards: tuple[tuple[str, str], ...] = ()
+    """Tensor name and the file that holds it, as an index says; paths relative to the index."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
+from scanner.crosscheck import shards
 from scanner.model import Artefact, Check, FileResult, Finding, Location, Rule, Severity
 
 COLLISION = Rule(
@@ -19,12 +20,16 @@ COLLISION = Rule(
     example="`Model.safetensors` beside `model.safetensors`",
     references=("CWE-178",),
 )
-RULES = (COLLISION,)
+RULES = (COLLISION, *shards.RULES)
 
 
 def crosscheck(files: tuple[FileResult, ...], artefact: Artefact) -> Iterator[Finding]:
     """Findings about files that stand side by side."""
-    del artefact
+    yield from _collisions(files)
+    yield from shards.check(files, artefact)
+
+
+def _collisions(files: tuple[FileResult, ...]) -> Iterator[Finding]:
     groups = defaultdict(list)
     for file in files:
         groups[unicodedata.normalize("NFC", file.path).casefold()].append(file.path)
