@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from fixtures.recipes.pytorch_legacy import PAYLOAD, state, storage, tensor
+from fixtures.recipes.pytorch_zip import Writer, checkpoint
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.servers
@@ -37,6 +41,12 @@ def _serve(command: list[str], port: int) -> subprocess.Popen[bytes]:
 def _scan(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scanner", "scan", "--format", "json", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+
+
+def _transferred(folder: Path) -> tuple[int, int]:
+    """Requests and bytes that the server has logged."""
+    lines = (folder / "access.log").read_text().splitlines()
+    return len(lines), sum(int(line.split('"')[2].split()[1]) for line in lines)
 
 
 @pytest.fixture
@@ -74,10 +84,50 @@ def test_eight_gibibytes_are_judged_in_a_few_ranges(nginx) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert report["files"][0]["coverage"] == "structure"
     assert report["files"][0]["digests"] == []
-    lines = (folder / "access.log").read_text().splitlines()
-    sent = sum(int(line.split('"')[2].split()[1]) for line in lines)
+    requests, sent = _transferred(folder)
     # One byte for the size when the address is resolved, then the head and the tail.
-    assert len(lines) <= 4
+    assert requests <= 4
+    assert sent <= 256 << 10
+
+
+def test_eight_gibibytes_of_pytorch_are_judged_in_a_few_ranges(nginx) -> None:
+    # A Llama 2 of seven thousand million parameters, with a payload in its pickle.
+    folder, address = nginx
+    layer = {
+        **{f"self_attn.{name}_proj.weight": (4096, 4096) for name in "qkvo"},
+        **{f"mlp.{name}_proj.weight": (11008, 4096) for name in ("gate", "up", "down")},
+        "input_layernorm.weight": (4096,),
+        "post_attention_layernorm.weight": (4096,),
+    }
+    shapes = {f"model.layers.{n}.{name}": shape for n in range(32) for name, shape in layer.items()}
+    shapes |= {
+        "model.embed_tokens.weight": (32000, 4096),
+        "model.norm.weight": (4096,),
+        "lm_head.weight": (32000, 4096),
+    }
+    counts = [math.prod(shape) for shape in shapes.values()]
+    tensors = {
+        name: tensor(storage(str(n), counts[n], "torch\nHalfStorage", tail=b""), shape)
+        for n, (name, shape) in enumerate(shapes.items())
+    }
+    with (folder / "www" / "pytorch_model.bin").open("wb") as out:
+        writer = Writer(out)
+        for name, data in checkpoint(
+            state(tensors, PAYLOAD), {str(n): 2 * count for n, count in enumerate(counts)}
+        ):
+            writer.add(name, data)
+        writer.close()
+    assert len(shapes) == 291
+    assert (folder / "www" / "pytorch_model.bin").stat().st_size > 8 << 30
+    result = _scan(f"{address}/pytorch_model.bin")
+    report = json.loads(result.stdout)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "pickle/dangerous-callable" in {finding["rule"] for finding in report["findings"]}
+    assert not report["gaps"]
+    assert report["files"][0]["coverage"] == "structure"
+    assert {field["name"]: field["value"] for field in report["inventory"]}["parameters"] == str(sum(counts))
+    requests, sent = _transferred(folder)
+    assert requests <= 4
     assert sent <= 256 << 10
 
 
