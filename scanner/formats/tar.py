@@ -74,7 +74,7 @@ _PER_RULE = 100
 _STEP = 1 << 20
 _SKIPPED = 64 << 20
 # In the tar archives that torch.save wrote before version 0.2, these mix pickles and raw numbers.
-_RAW = frozenset({"storages", "tensors"})
+_RAW = frozenset({"pickle", "storages", "sys_info", "tensors"})
 
 
 def _matches(head: Head) -> bool:

@@ -108,10 +108,12 @@ class Contents:
     """Source text of module classes, as the layouts before 1.6 keep it: a text or a ``Blob``."""
     classes: dict[str, int] = field(default_factory=dict)
     """TorchScript names (``__torch__.…``) that are looked up, and where first."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Persistent ids other than storages, as the tar layout has them: under which name each stands first."""
     unclear: int = 0
     """Persistent ids of which a part is not known."""
     effects: int = 0
-    """Things other than building data that the last pickle read would do."""
+    """Things other than building data and naming element types that the last pickle read would do."""
 
     def read(self, machine: Machine, budget: Budget) -> Any:
         """Run one pickle; returns what it stops with.
@@ -124,12 +126,13 @@ class Contents:
         for event in machine.run():
             if event.kind == "stop":
                 return event.value
+            if event.kind == "import" and element_of(event.target):
+                continue
             self.effects += 1
             if event.kind == "persistent":
                 self._storage(event.value, budget)
-            elif event.kind == "set" and (view := _view(event.key, event.value)):
-                budget.spend_bytes(512)
-                self.views.append(view)
+            elif event.kind == "set":
+                self._named(event, budget)
             elif event.kind == "import":
                 self._class(event, budget)
         raise FormatError("a pickle has no end", machine.cursor.position)
@@ -146,6 +149,16 @@ class Contents:
             budget.spend_bytes(256)
             self.storages[storage.key] = storage
 
+    def _named(self, event: Event, budget: Budget) -> None:
+        view = _view(event.key, event.value)
+        budget.spend_bytes(512)
+        if view is not None:
+            self.views.append(view)
+        elif event.value.of is None and len(event.value.arguments) == 1:
+            ident = event.value.arguments[0]
+            if isinstance(ident, str | int):
+                self.names.setdefault(str(ident), event.key)
+
     def _class(self, event: Event, budget: Budget) -> None:
         name = str(event.target)
         if name.startswith("__torch__") and name not in self.classes:
@@ -154,11 +167,14 @@ class Contents:
 
 
 def element_of(found: Global) -> tuple[str, int] | None:
-    """(dtype, bytes of an element) of a storage class such as ``torch.FloatStorage``, or of a dtype."""
+    """(dtype, bytes of an element) of a class such as ``torch.FloatStorage``, or of a dtype."""
     module, _, name = str(found).rpartition(".")
     if module not in {"torch", "torch.storage", "torch.cuda"}:
         return None
-    return _ELEMENTS.get(name.removesuffix("Storage").lower() if name.endswith("Storage") else name)
+    for ending in ("Storage", "Tensor"):
+        if name.endswith(ending):
+            return _ELEMENTS.get(name.removesuffix(ending).lower())
+    return _ELEMENTS.get(name)
 
 
 def storage_of(ident: Any) -> Storage | None:
