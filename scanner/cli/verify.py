@@ -23,6 +23,7 @@ from scanner.result import Outcome, Report, Verification
 
 _BAD = frozenset({Outcome.INVALID, Outcome.UNTRUSTED_SIGNER, Outcome.EXPIRED})
 _SIGNATURES = frozenset({"oms", "sigstore-bundle", "dsse", "signature"})
+_TOLD = frozenset({"signatures/demanded", "signatures/unsigned-files", "digests/conflict"})
 _SHOWN = 5
 
 
@@ -34,7 +35,7 @@ _SHOWN = 5
 @source_options
 @run_options
 def command(target: str, form: str, output: str | None, **given: Any) -> None:
-    r"""Check the signatures and digests of TARGET; needs no network for a local one.
+    """Check the signatures and digests of TARGET; needs no network for a local one.
 
     Looks for model signatures (model.sig), Sigstore bundles, DSSE envelopes,
     SHA256SUMS and its like, Croissant files and what a Hub declares.
@@ -47,9 +48,8 @@ def command(target: str, form: str, output: str | None, **given: Any) -> None:
     \b
     Example:
       weighbridge verify ./model --public-key publisher.pub
-      weighbridge verify ./model --identity release@example.org \
-        --issuer https://accounts.google.com
-    """
+      weighbridge verify ./model --identity me@example.org --issuer https://accounts.google.com
+    """  # noqa: D301 - click wants the backspace itself
     demanding = trust_of(given).demanding
     report = weigh((target,), "baseline", given)[0]
     body = json_report.document(report)["verifications"]
@@ -74,10 +74,11 @@ def _text(report: Report) -> str:
         key=lambda entry: (entry.claim not in _SIGNATURES, _RANK[entry.outcome], str(entry.location)),
     )
     lines = [line for entry in order for line in _told(entry)]
+    said = {entry.reason for entry in report.verifications}
     lines += [
-        f"{finding.rule.severity.value}: {finding.location}: {finding.message}\n    → {finding.rule.remedy}"
+        f"{finding.rule.severity.value}  {finding.rule.id}: {finding.message}\n    → {finding.rule.remedy}"
         for finding in report.findings
-        if finding.rule.id in {"signatures/demanded", "signatures/unsigned-files", "digests/conflict"}
+        if finding.rule.id in _TOLD and finding.message not in said
     ]
     return printable("\n".join(lines)) + "\n"
 

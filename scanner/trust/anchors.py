@@ -71,7 +71,7 @@ class Trust:
         return bool(self.public_keys or self.certificate_roots or self.signers or self.signatures)
 
     def check(self) -> None:
-        """Raise ``TrustError`` where a key or a certificate root cannot be used."""
+        """Raise ``TrustError`` where a key or a root cannot be used, even if nothing will need it."""
         if self.public_keys:
             from scanner.trust import keys  # noqa: PLC0415 - cryptography is loaded when it is needed
 
@@ -87,6 +87,10 @@ class Trust:
 
             for anchor in self.certificate_roots:
                 certificates.load_roots(anchor)
+        if self.trusted_root is not None:
+            from scanner.trust import sigstore  # noqa: PLC0415 - as above
+
+            sigstore.load_root(self.trusted_root)
 
 
 def read_anchor(path: str) -> Anchor:

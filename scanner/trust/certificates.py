@@ -81,7 +81,9 @@ def load_roots(anchor: Anchor) -> tuple[x509.Certificate, ...]:
     try:
         return tuple(x509.load_pem_x509_certificates(anchor.data))
     except ValueError as error:
-        raise TrustError(f"{anchor.name}: holds no PEM certificate ({error})") from error
+        raise TrustError(
+            f"{anchor.name}: holds no PEM certificate; it starts with -----BEGIN CERTIFICATE-----"
+        ) from error
 
 
 def follow(certificates: Sequence[bytes], roots: Sequence[Anchor], now: datetime | None) -> Chain:

@@ -55,7 +55,7 @@ def load(anchor: Anchor) -> PublicKey:
         key = load_pem_public_key(anchor.data)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(
-            f"{anchor.name}: is no PEM public key ({error}); it starts with -----BEGIN PUBLIC KEY-----"
+            f"{anchor.name}: is no PEM public key; such a file starts with -----BEGIN PUBLIC KEY-----"
         ) from error
     if not supported(key):
         raise TrustError(

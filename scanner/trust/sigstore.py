@@ -71,6 +71,7 @@ def authenticate(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenti
     """
     leaf = certificates.parse(bundle.certificates[0])
     root = load_root(trust.trusted_root)
+    verifier = _verifier(root.path, root.digest)
     signer, issuer = identity(leaf), oidc_issuer(leaf)
 
     def answer(outcome: Outcome, reason: str, time: str = "") -> Authenticity:
@@ -82,7 +83,7 @@ def authenticate(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenti
         return answer(Outcome.UNSUPPORTED, why)
     if why := _stranger(leaf, root):
         return answer(Outcome.UNTRUSTED_SIGNER, why)
-    if why := _refusal(bundle, root, digest):
+    if why := _refusal(bundle, verifier, digest):
         return answer(Outcome.INVALID, f"the bundle does not verify: {why}")
     time = _time(bundle)
     if not trust.signers:
@@ -95,7 +96,6 @@ def authenticate(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenti
     return answer(Outcome.VERIFIED, "the signature, its log entry and its signer are as expected", time)
 
 
-@lru_cache(maxsize=8)
 def load_root(path: str | None) -> _Root:
     """The trusted root: a file of the user's, or the production root in the sigstore package itself.
 
@@ -115,6 +115,8 @@ def load_root(path: str | None) -> _Root:
         )
     except (OSError, FormatError) as error:
         raise TrustError(f"{place}: cannot be used as a Sigstore trusted root: {error}") from error
+    if not authorities:
+        raise TrustError(f"{place}: cannot be used as a Sigstore trusted root: it names no authority")
     return _Root(str(place), hashlib.sha256(data).hexdigest(), authorities)
 
 
@@ -165,14 +167,13 @@ def _subject_key(authority: x509.Certificate) -> bytes:
         return x509.SubjectKeyIdentifier.from_public_key(authority.public_key()).digest
 
 
-def _refusal(bundle: Bundle, root: _Root, digest: bytes | None) -> str:
+def _refusal(bundle: Bundle, verifier: Verifier, digest: bytes | None) -> str:
     """Why sigstore-python refuses; empty where it accepts."""
     from sigstore.errors import Error  # noqa: PLC0415 - 0.3 s, only where a bundle is met
     from sigstore.hashes import Hashed  # noqa: PLC0415
     from sigstore.models import Bundle as Parsed  # noqa: PLC0415
     from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415
 
-    verifier = _verifier(root.path, root.digest)
     try:
         parsed = Parsed.from_json(bundle.raw)
         if bundle.envelope is None:
