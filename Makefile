@@ -21,6 +21,7 @@ test: $(READY)       ## everything that needs only Python packages
 
 test-servers: $(READY)  ## tests against real servers, which it installs and starts itself
 	command -v nginx >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light >/dev/null; }
+	command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm >/dev/null; }
 	$(BIN)/python -m pytest -q -m servers
 
 check: $(READY)      ## format, lint, types, floors, spelling, generated files, workflows

@@ -6,6 +6,8 @@ from importlib.resources import files as resources
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
@@ -14,6 +16,7 @@ from referencing.jsonschema import DRAFT7
 
 from scanner.bom import cyclonedx
 from scanner.bom.cyclonedx.modelcard import component
+from scanner.bom.cyclonedx.schema import schema_problems
 from scanner.errors import BomError
 from scanner.model import Claim, Claimed, Coverage, Digest, Kind, Origin
 from scanner.result import Outcome, Report, Verification
@@ -347,6 +350,30 @@ def _broken(change) -> str:
 )
 def test_what_a_schema_cannot_see_is_refused(change, message: str) -> None:
     assert message in _broken(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: None,
+        lambda d: d.update(extra=1),
+        lambda d: d["components"].append(d["components"][0]),
+        lambda d: d["components"][0].pop("type"),
+        lambda d: d["dependencies"][0].update(dependsOn=["a", "a"]),
+        lambda d: d.update(serialNumber="urn:uuid:1"),
+        lambda d: d["components"][0].update(licenses=[{"license": {"id": "My-1.0"}}]),
+    ],
+)
+def test_our_quick_schema_check_agrees_with_the_library_s(change) -> None:
+    document = _document(_hub(), spec="1.6")
+    change(document)
+    library = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document))
+    assert bool(list(schema_problems(document, "1.6"))) == (library is not None)
+
+
+def test_two_thousand_files_are_written_in_time_that_grows_with_them() -> None:
+    source = report(*(file(f"f{number:04}.txt") for number in range(2000)))
+    assert len(_main(_document(source))["components"]) == 2000
 
 
 def test_another_version_is_refused() -> None:

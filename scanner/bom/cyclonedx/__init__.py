@@ -7,9 +7,14 @@ number follow from the content, and the time is the caller's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from typing import Any
+
+from cyclonedx.exception import CycloneDxException
+from cyclonedx.model.bom import Bom
+from cyclonedx.output.json import JsonV1Dot6, JsonV1Dot7
 
 from scanner.bom.cyclonedx.components import build
 from scanner.bom.cyclonedx.modelcard import add_cards
@@ -48,8 +53,8 @@ def render(report: Report, *, spec: str = "1.6", timestamp: str = "", endpoint: 
     add_compositions(document, subject)
     if spec == "1.7" and timestamp:
         add_citations(document, subject, places)
-    content = json.dumps(document, sort_keys=True).encode()
-    document["serialNumber"] = f"urn:uuid:{uuid.uuid5(_SERIALS, content.hex())}"
+    content = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    document["serialNumber"] = f"urn:uuid:{uuid.uuid5(_SERIALS, content)}"
     if timestamp:
         document["metadata"]["timestamp"] = timestamp
         for citation in document.get("citations", ()):
@@ -60,11 +65,8 @@ def render(report: Report, *, spec: str = "1.6", timestamp: str = "", endpoint: 
     return text
 
 
-def _serialised(bom: Any, spec: str) -> dict[str, Any]:
+def _serialised(bom: Bom, spec: str) -> dict[str, Any]:
     """What the library writes, as plain data."""
-    from cyclonedx.exception import CycloneDxException  # noqa: PLC0415 - a twentieth of a second
-    from cyclonedx.output.json import JsonV1Dot6, JsonV1Dot7  # noqa: PLC0415 - as above
-
     writer = JsonV1Dot7 if spec == "1.7" else JsonV1Dot6
     try:
         document: dict[str, Any] = json.loads(writer(bom).output_as_string())

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from packageurl import PackageURL
+
+from scanner.bom.cyclonedx.schema import schema_problems
 from scanner.bom.licences import normalise
 from scanner.errors import BomError
 
@@ -38,21 +41,14 @@ def check(text: str, spec: str) -> None:
     Raises:
         BomError: With the first problems and their places.
     """
-    problems = list(islice(_schema(text, spec), _SHOWN)) or list(islice(_integrity(json.loads(text)), _SHOWN))
+    document = json.loads(text)
+    problems = list(islice(schema_problems(document, spec), _SHOWN)) or list(
+        islice(_integrity(document), _SHOWN)
+    )
     if problems:
         raise BomError(
             "the bill of materials would not have been valid and was not written: " + "; ".join(problems)
         )
-
-
-def _schema(text: str, spec: str) -> Iterator[str]:
-    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - a second, only when something is written
-    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415 - as above
-
-    validator = JsonStrictValidator(SchemaVersion.from_version(spec))
-    for error in validator.validate_str(text, all_errors=True) or ():
-        place = "/".join(str(part) for part in error.data.absolute_path)
-        yield f"/{place}: {error.data.message[:200]}"
 
 
 def _integrity(document: JsonObject) -> Iterator[str]:
@@ -121,8 +117,6 @@ def _hash(part: JsonObject) -> Iterator[str]:
 
 
 def _purl(text: str) -> Iterator[str]:
-    from packageurl import PackageURL  # noqa: PLC0415 - with the rest of the library
-
     try:
         purl = PackageURL.from_string(text)
     except ValueError as error:
