@@ -131,7 +131,9 @@ def classify(found: Global) -> str:
 def _matches(head: Head) -> bool:
     data = head.data
     if data[:1] == b"\x80":
-        return not data.startswith(_TORCH_MAGIC) and len(data) > 2 and data[1] <= 5
+        if data.startswith(_TORCH_MAGIC) or len(data) < 3 or data[1] > 5:
+            return False
+        return not _is_length(data)
     if not data or data[0] not in b"c(]}iVSIFLNl)\x8c\x93XU\x95":
         return False
     # Protocols 0 and 1 have no magic: the bytes have to run as a pickle, up to its STOP at the end of the
@@ -143,6 +145,24 @@ def _matches(head: Head) -> bool:
     except (FormatError, BudgetExceeded):
         return "call" in seen or ("import" in seen and head.size > len(data))
     return len(seen) > 1 or (len(data) > 2 and head.size <= len(data))
+
+
+def _is_length(data: bytes) -> bool:
+    """Whether these are the length of a safetensors header that only begins like a pickle (128, 384 …).
+
+    Only where they break off as a pickle within those eight bytes, so that nothing can hide behind them.
+    """
+    if data[4:8] != bytes(4) or data[8:9] not in {b"{", b" ", b"\t", b"\r", b"\n"}:
+        return False
+    try:
+        # With a line end, so that a text that runs on behind the head is no malformation.
+        for _ in Machine(Cursor(BytesReader(data + b"\n"), Budget()), Budget(items=4096)).run():
+            return False
+    except FormatError as error:
+        return error.offset is not None and error.offset < 8
+    except BudgetExceeded:
+        return False
+    return False
 
 
 class _Stream:

@@ -167,3 +167,14 @@ def test_it_survives_mutation() -> None:
 def test_a_million_marks_and_tuples_are_no_trouble() -> None:
     assert inspect_bytes("pickle", b"\x80\x02" + b"(" * 1_000_000).gaps
     assert not inspect_bytes("pickle", b"\x80\x02)" + b"\x85" * 1_000_000 + b".").gaps
+
+
+@pytest.mark.parametrize("length", [128, 384, 1408, 0x280080, 0x420280])
+def test_the_length_of_a_safetensors_header_is_no_pickle(length: int) -> None:
+    data = length.to_bytes(8, "little") + b'{"w":' + b" " * 40
+    assert names_of(data) == {"safetensors"}
+
+
+def test_a_pickle_that_looks_like_such_a_length_is_still_one() -> None:
+    for opcode in (b"V\0\0\0\0\0{", b"B\x04\0\0\0\0{xy", b"U\x09\0\0\0\0{xyz0"):
+        assert "pickle" in names_of(b"\x80\x02" + opcode + b" " * 5000 + b"\ncposix\nsystem\n.")

@@ -4,70 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import socket
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from fixtures.recipes.pytorch_legacy import PAYLOAD, state, storage, tensor
 from fixtures.recipes.pytorch_zip import Writer, checkpoint
+from tests.servers.serving import ROOT, free_port, scan, serve, transferred
 
-ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.servers
-
-
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _serve(command: list[str], port: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return process
-    process.kill()
-    raise AssertionError(f"{command[0]} did not start")
-
-
-def _scan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scanner", "scan", "--format", "json", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
-
-
-def _transferred(folder: Path) -> tuple[int, int]:
-    """Requests and bytes that the server has logged."""
-    lines = (folder / "access.log").read_text().splitlines()
-    return len(lines), sum(int(line.split('"')[2].split()[1]) for line in lines)
-
-
-@pytest.fixture
-def nginx(tmp_path):
-    port = _port()
-    config = tmp_path / "nginx.conf"
-    config.write_text(
-        f"daemon off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\n"
-        "events {}\n"
-        f"http {{ access_log {tmp_path}/access.log;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {tmp_path}/www; }} }}\n"
-    )
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    (tmp_path / "www").mkdir()
-    process = _serve(["nginx", "-p", str(tmp_path), "-c", str(config)], port)
-    yield tmp_path, f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
 
 
 def test_eight_gibibytes_are_judged_in_a_few_ranges(nginx) -> None:
@@ -79,12 +24,12 @@ def test_eight_gibibytes_are_judged_in_a_few_ranges(nginx) -> None:
     with path.open("wb") as out:
         out.write(len(header).to_bytes(8, "little") + header)
         out.truncate(8 + len(header) + size)
-    result = _scan(f"{address}/model.safetensors")
+    result = scan(f"{address}/model.safetensors")
     report = json.loads(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
     assert report["files"][0]["coverage"] == "structure"
     assert report["files"][0]["digests"] == []
-    requests, sent = _transferred(folder)
+    requests, sent = transferred(folder)
     # One byte for the size when the address is resolved, then the head and the tail.
     assert requests <= 4
     assert sent <= 256 << 10
@@ -119,21 +64,21 @@ def test_eight_gibibytes_of_pytorch_are_judged_in_a_few_ranges(nginx) -> None:
         writer.close()
     assert len(shapes) == 291
     assert (folder / "www" / "pytorch_model.bin").stat().st_size > 8 << 30
-    result = _scan(f"{address}/pytorch_model.bin")
+    result = scan(f"{address}/pytorch_model.bin")
     report = json.loads(result.stdout)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "pickle/dangerous-callable" in {finding["rule"] for finding in report["findings"]}
     assert not report["gaps"]
     assert report["files"][0]["coverage"] == "structure"
     assert {field["name"]: field["value"] for field in report["inventory"]}["parameters"] == str(sum(counts))
-    requests, sent = _transferred(folder)
+    requests, sent = transferred(folder)
     assert requests <= 4
     assert sent <= 256 << 10
 
 
 def test_a_missing_file_is_an_error_that_decides_nothing(nginx) -> None:
     _, address = nginx
-    result = _scan(f"{address}/none.safetensors")
+    result = scan(f"{address}/none.safetensors")
     assert result.returncode == 2
     assert "404" in result.stderr
     assert "Traceback" not in result.stderr
@@ -142,12 +87,12 @@ def test_a_missing_file_is_an_error_that_decides_nothing(nginx) -> None:
 def test_a_server_that_ignores_ranges_is_refused_or_spooled(tmp_path) -> None:
     data = (ROOT / "fixtures/safetensors/clean/model.safetensors").read_bytes()
     (tmp_path / "m.safetensors").write_bytes(data)
-    port = _port()
+    port = free_port()
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", str(tmp_path), str(port)]
-    process = _serve(command, port)
+    process = serve(command, port)
     try:
-        refused = _scan(f"http://127.0.0.1:{port}/m.safetensors")
-        spooled = _scan("--spool", f"http://127.0.0.1:{port}/m.safetensors")
+        refused = scan(f"http://127.0.0.1:{port}/m.safetensors")
+        spooled = scan("--spool", f"http://127.0.0.1:{port}/m.safetensors")
     finally:
         process.terminate()
         process.wait()
