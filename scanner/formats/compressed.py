@@ -12,7 +12,7 @@ from scanner.wire.compression import codec_of
 
 _ENDINGS = {
     ".gz": "", ".tgz": ".tar", ".bz2": "", ".tbz2": ".tar", ".xz": "", ".txz": ".tar", ".lzma": "",
-    ".z": "", ".zlib": "", ".lz4": "", ".zst": "", ".zstd": "",
+    ".gzip": "", ".z": "", ".zlib": "", ".lz4": "", ".zst": "", ".zstd": "",
 }  # fmt: skip
 _HEAD = 4096
 

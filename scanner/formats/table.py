@@ -47,7 +47,7 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     found: dict[str, None] = {}
     offset, line, carry = 0, 1, b""
     while offset < reader.size:
-        budget.spend_bytes(_STEP)
+        budget.spend_bytes(min(_STEP, reader.size - offset))
         block = reader.read_at(offset, _STEP)
         if not block:
             raise FormatError("the data ends early", offset)

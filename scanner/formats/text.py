@@ -34,7 +34,7 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     encoding = "utf-16" if reader.read_at(0, 2) in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
     offset, line, carry = 0, 1, b""
     while offset < reader.size:
-        budget.spend_bytes(_CHUNK)
+        budget.spend_bytes(min(_CHUNK, reader.size - offset))
         block = reader.read_at(offset, _CHUNK)
         if not block:
             raise FormatError("the data ends early", offset)

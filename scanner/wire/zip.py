@@ -348,11 +348,12 @@ def extent(reader: Reader, local: Local, stop: int, budget: Budget) -> tuple[int
     if not local.deferred or local.entry.compressed:
         end = min(local.data + local.entry.compressed, stop)
         return end, end + (_descriptor(reader, end, stop) if local.deferred else 0)
-    at, carry = local.data, b""
+    at, carry, step = local.data, b"", 4096
     while at < stop:
         if at - local.data > _SEARCH_LIMIT:
             raise BudgetExceeded("bytes", _SEARCH_LIMIT)
-        block = reader.read_at(at, min(1 << 20, stop - at))
+        block = reader.read_at(at, min(step, stop - at))
+        step = min(2 * step, 1 << 20)
         budget.spend_bytes(len(block))
         data = carry + block
         marks = (DESCRIPTOR_MAGIC, LOCAL_MAGIC, CENTRAL_MAGIC)

@@ -142,6 +142,27 @@ def test_a_bomb_meets_the_budget_and_does_not_starve_what_comes_after_it() -> No
     assert any("could not be expanded" in gap.reason for gap in result.gaps)
 
 
+def test_a_member_that_is_listed_again_and_again_is_found() -> None:
+    data = zipped(("zeros", bytes(100_000)), method=8)
+    at, end = central(data), data.rindex(b"PK\5\6")
+    listed = data[at:end] * 50
+    data = data[:at] + listed + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 50, 50, len(listed), at, 0)
+    assert rules_of(inspect_bytes("zip", data)) == {"zip/overlap"}
+
+
+def test_thousands_of_small_members_are_all_looked_at() -> None:
+    result = examined(zipped(*((f"{n}.txt", b"weighed\n") for n in range(6000))))
+    assert not result.findings
+    assert not result.gaps
+
+
+def test_thousands_of_members_without_sizes_or_directory_are_all_looked_at() -> None:
+    head = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 8, 0, 0, 33, 0, 0, 0, 1, 0) + b"n"
+    found = inspect_bytes("zip", (head + b"weighed\n") * 6000)
+    assert len(found.children) == 6000
+    assert {gap.reason for gap in found.gaps} == {"malformed zip archive: it has no usable directory"}
+
+
 def test_deep_nesting_is_a_gap() -> None:
     assert any("16 depth" in gap.reason for gap in examined(fixture("zip/broken/deep.zip")).gaps)
 

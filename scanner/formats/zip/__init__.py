@@ -100,7 +100,10 @@ class _Archive:
         """What PyTorch has padded its storages to, where the archive says so."""
         for entry in entries:
             if entry.name.endswith("/.storage_alignment") and entry.method == 0 and entry.size <= 8:
-                text = wire.LateMember(self._reader, entry).read_at(0, entry.size)
+                try:
+                    text = wire.LateMember(self._reader, entry).read_at(0, entry.size)
+                except FormatError:
+                    break  # noted where the member itself is read
                 return int(text) if text.isdigit() else 0
         return 0
 
@@ -117,12 +120,13 @@ class _Archive:
         for end in ends:
             self._spans += record_spans(end)
             yield Text(end.comment.decode("utf-8", "replace"), self._where.at(end.position), "metadata")
-            number = 0
+            number, own = 0, set[tuple[object, ...]]()
             try:
                 for entry in wire.directory(self._reader, end, self._budget):
                     number += 1
                     key = (entry.raw_name, entry.header, entry.method, entry.flags, entry.compressed,
                            entry.size, entry.crc)  # fmt: skip
+                    own.add(key)
                     if key not in seen:
                         seen.add(key)
                         entries.append(entry)
@@ -131,6 +135,9 @@ class _Archive:
                         return
             except FormatError as error:
                 yield Gap(self._where.at(error.offset), f"malformed zip archive: {error.reason}")
+            if len(own) < number:
+                message = f"the directory lists {number - len(own)} members again that it has already listed"
+                yield self._finding(OVERLAP, end.directory, message)
             if number & 0xFFFF != end.count & 0xFFFF:
                 message = f"the end record announces {end.count} members, the directory has {number}"
                 yield self._finding(HEADERS_DISAGREE, end.position, message)
