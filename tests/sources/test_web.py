@@ -56,7 +56,8 @@ def test_eight_gibibytes_cost_two_requests(hub: Hub, workers) -> None:
     assert report.verdict.decision is Decision.PASS
     assert report.files[0].coverage is Coverage.STRUCTURE
     assert report.artefact.name == "model.safetensors"
-    assert [asked.sent for asked in hub.requests()] == [65536, 65536]
+    assert len(hub.requests()) == 2
+    assert hub.sent() < 160 << 10
 
 
 def test_an_empty_file_is_read(hub: Hub, workers) -> None:

@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, errors, hf_raise_for_status, set_client_facto
 from huggingface_hub.constants import is_offline_mode
 from huggingface_hub.utils import _http
 
-from scanner.errors import SourceError
+from scanner.errors import SourceError, TargetError
 from scanner.model import Kind
 from scanner.net import origin
 from scanner.sources.huggingface.address import Wanted
@@ -197,6 +197,8 @@ class Hub:
             ) from error
         except errors.HfHubHTTPError as error:
             raise SourceError(f"{self._target}: {self._explain(error)}") from error
+        except errors.HFValidationError as error:
+            raise TargetError(f"{self._target}: {error}") from error
         except httpx2.HTTPError as error:
             raise SourceError(f"{self._target}: {self._endpoint} {_failed(error)}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
