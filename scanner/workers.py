@@ -68,12 +68,15 @@ def _one(function: Callable[[Item], Result], item: Item) -> Result | Failure:
         return function(item)
     except MemoryError:
         return Failure(_MEMORY)
-    except Exception as error:  # noqa: BLE001 - the one catch-all: a bug must read as a gap
-        trace = "".join(traceback.format_exception(error))
-        ident = hashlib.sha256(_stable(error)).hexdigest()[:12]
-        if os.environ.get("WEIGHBRIDGE_DEBUG"):
-            sys.stderr.write(trace)
-        return Failure(f"internal error {ident} ({type(error).__name__}): please report it")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the one catch-all: a bug must read as a gap
+        return _bug(error)
+
+
+def _bug(error: BaseException) -> Failure:
+    ident = hashlib.sha256(_stable(error)).hexdigest()[:12]
+    if os.environ.get("WEIGHBRIDGE_DEBUG"):
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    return Failure(f"internal error {ident} ({type(error).__name__}): please report it")
 
 
 def _stable(error: BaseException) -> bytes:
@@ -116,7 +119,7 @@ class Workers:
             method = "spawn" if sys.platform == "win32" else "forkserver"
             context: Any = multiprocessing.get_context(method)
             if method == "forkserver":
-                context.set_forkserver_preload(["scanner.examination"])
+                context.set_forkserver_preload(["scanner.forked"])
             self._pool = ProcessPool(
                 max_workers=self.count,
                 context=context,
@@ -172,4 +175,6 @@ def _outcome(future: Any) -> list[Any] | Failure:
         return Failure(f"the reading process died (exit code {error.exitcode})")
     except MemoryError:
         return Failure(_MEMORY)
+    except Exception as error:  # noqa: BLE001 - for example a result that cannot be sent back
+        return _bug(error)
     return result

@@ -13,6 +13,9 @@ def main() -> None:
         # Answered before anything is imported: scripts ask for the version all the time.
         sys.stdout.write(f"weighbridge {__version__}\n")
         return
-    from scanner.cli.app import app  # noqa: PLC0415 - see above
+    from scanner.cli.interruption import interruptible  # noqa: PLC0415 - see above
 
-    app(prog_name="weighbridge")
+    with interruptible():
+        from scanner.cli.app import app  # noqa: PLC0415 - see above
+
+        app(prog_name="weighbridge")
