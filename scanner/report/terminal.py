@@ -44,6 +44,8 @@ def render(report: Report, console: Console, *, verbose: int = 0) -> None:
     ]
     if facts:
         line(f"      {', '.join(facts)}")
+    if integrity := _integrity(report):
+        line(f"      {integrity}")
     for reason in verdict.reasons:
         place = f"{reason.file}:{reason.line}" if reason.line else reason.file
         line(f"  why {reason.message}  [{reason.rule}, {place}]")
@@ -53,6 +55,21 @@ def render(report: Report, console: Console, *, verbose: int = 0) -> None:
         line(f"  gap {gap.location}: {gap.reason}", "yellow")
     if len(shown) < len(report.gaps):
         line(f"      … and {len(report.gaps) - len(shown)} more gaps (-v shows them)")
+
+
+def _integrity(report: Report) -> str:
+    """Which digests are ours, where not all are: a file that was read in ranges was not hashed."""
+    own = sum(file.computed("sha256") is not None for file in report.files)
+    declared = sum(file.computed("sha256") is None and bool(file.digests) for file in report.files)
+    rest = len(report.files) - own - declared
+    if own == len(report.files):
+        return ""
+    parts = (
+        (own, "of {n} files hashed whole"),
+        (declared, "with a digest that the source only declares"),
+        (rest, "without any digest"),
+    )
+    return "; ".join(f"{count} {text.format(n=len(report.files))}" for count, text in parts if count)
 
 
 def _findings(report: Report, line: Callable[..., None], verbose: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 
@@ -61,6 +61,14 @@ def all_sources() -> tuple[Source, ...]:
     return tuple(_source(name) for name in _MODULES)
 
 
+def _token(text: str | None) -> str | None:
+    """The token without the newline that `cat` and editors leave; never repeated in a message."""
+    token = (text or "").strip()
+    if not all("!" <= character <= "~" for character in token):
+        raise TargetError("the token (--token or HF_TOKEN) has characters that no token has; give it again")
+    return token or None
+
+
 def resolve(target: Target, options: Options) -> Resolved:
     """Resolve a target to an immutable identity, before a byte is judged.
 
@@ -68,6 +76,7 @@ def resolve(target: Target, options: Options) -> Resolved:
         TargetError: It is not a target.
         SourceError: Its source cannot be reached or refuses.
     """
+    options = replace(options, token=_token(options.token))
     for name in _MODULES:
         source = _source(name)
         if source.accepts(target.text, options):

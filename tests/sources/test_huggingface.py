@@ -9,6 +9,8 @@ import time
 import pytest
 from huggingface_hub import snapshot_download
 
+from fixtures.recipes.pytorch_legacy import PAYLOAD, state, storage, tensor
+from fixtures.recipes.pytorch_zip import Writer, checkpoint
 from scanner.errors import SourceError, TargetError
 from scanner.examination import Limits
 from scanner.model import Coverage, Kind, Origin, Target
@@ -157,6 +159,51 @@ def test_eight_gibibytes_are_judged_in_four_requests_and_256_kib(
     assert sum(asked.sent for asked in hub.requests(ranged=True)) <= 256 << 10
     declared = document(report)["files"][0]["digests"][0]
     assert (declared["origin"], declared["source"]) == ("declared", "hub-lfs")
+
+
+class Holes:
+    """A file that keeps what is written and skips what is not, for `sparse`."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, bytes] = {}
+        self._at = 0
+
+    def write(self, data: bytes) -> None:
+        self.parts[self._at] = data
+        self._at += len(data)
+
+    def seek(self, count: int, _: int) -> None:
+        self._at += count
+
+    def tell(self) -> int:
+        return self._at
+
+
+@pytest.mark.parametrize("cdn", [False, True])
+@pytest.mark.parametrize(("before", "decision"), [(b"", Decision.PASS), (PAYLOAD, Decision.FAIL)])
+def test_eight_gibibytes_of_pytorch_are_judged_in_as_little(
+    hub: Hub, workers: Workers, cdn: bool, before: bytes, decision: Decision
+) -> None:
+    hub.cdn = cdn
+    counts = [16 << 20] * 290 + [1]
+    tensors = {
+        f"model.layers.{n}.self_attn.q_proj.weight": tensor(
+            storage(str(n), count, "torch\nHalfStorage", tail=b""), (count,)
+        )
+        for n, count in enumerate(counts)
+    }
+    out = Holes()
+    writer = Writer(out)
+    for name, data in checkpoint(state(tensors, before), {str(n): 2 * c for n, c in enumerate(counts)}):
+        writer.add(name, data)
+    writer.close()
+    assert out.tell() > 8 << 30
+    hub.model("org/name").commit({"pytorch_model.bin": sparse(out.tell(), out.parts)})
+    report = scan(hub, workers)
+    assert report.verdict.decision is decision, [str(gap) for gap in report.gaps]
+    assert not report.gaps
+    assert len(hub.requests(ranged=True)) <= 4
+    assert sum(asked.sent for asked in hub.requests(ranged=True)) <= 256 << 10
 
 
 def test_a_large_text_is_hashed_while_it_is_read(hub: Hub, workers: Workers) -> None:
