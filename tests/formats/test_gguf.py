@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.recipes.gguf import DATA, PAIRS, TEMPLATE, TENSORS, file
+from scanner.examination import Assignment, Limits, examine
 from scanner.formats.gguf import FORMAT
 from scanner.inspection import run
 from scanner.model import Claimed, Location
-from scanner.reader import Budget, BytesReader
+from scanner.reader import Budget, BytesReader, FileOpener
 from scanner.wire.gguf import FILE_TYPES, TYPES
 from tests.support import assert_survives, fixture, inspect_bytes, names_of, rules_of
 
@@ -255,3 +256,13 @@ def test_it_agrees_with_the_gguf_package_on_every_type_of_value(tmp_path, values
 def test_it_survives_mutation() -> None:
     for name in ("model", "big-endian", "vocabulary-only"):
         assert_survives("gguf", fixture(f"gguf/clean/{name}.gguf"))
+
+
+def test_a_hostile_template_is_judged_where_it_stands(tmp_path) -> None:
+    hostile = "{{ messages.__class__.__mro__ }}"
+    path = tmp_path / "m.gguf"
+    path.write_bytes(file([*PAIRS, ("tokenizer.chat_template.tool_use", 8, hostile)], TENSORS, DATA))
+    result = examine(Assignment("m.gguf", FileOpener(str(path)), Limits()))
+    members = {finding.location.members for finding in result.findings if finding.rule.severity.rank >= 3}
+    assert members == {("tokenizer.chat_template.tool_use",)}
+    assert not result.gaps
