@@ -109,7 +109,12 @@ def _number(raw: bytes) -> int | None:
 
 
 def _text(raw: bytes) -> str:
-    return raw.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    """Text up to a NUL; where it is not UTF-8, each byte is a character, so that no separator appears."""
+    raw = raw.partition(b"\0")[0]
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def members(reader: Reader, budget: Budget) -> Iterator[Member | Stop]:
@@ -163,7 +168,7 @@ def _extend(extensions: _Extensions, kind: bytes, body: bytes, budget: Budget) -
         if not match or not match.end() < at + length <= len(body):
             raise FormatError("a PAX record is damaged", extensions.start)
         value = body[match.end() : at + length - 1]
-        table[match[2].decode("utf-8", "backslashreplace")] = value.decode("utf-8", "backslashreplace")
+        table[_text(match[2])] = _text(value)
         at += length
 
 
@@ -171,7 +176,7 @@ def _member(reader: Reader, block: bytes, at: int, size: int, extensions: _Exten
     name, prefix = _text(block[:100]), _text(block[345:500])
     if prefix and block[257:263] == b"ustar\0":
         name = f"{prefix}/{name}"
-    name = extensions.get("path") or name
+    name = extensions.own.get("GNU.sparse.name") or extensions.get("path") or name
     target = extensions.get("linkpath") or _text(block[157:257])
     kind = block[156:157]
     if kind in {b"\0", b"7"}:

@@ -90,7 +90,7 @@ class Entry:
         body = extra_field(self.extra, 0x7075)
         if len(body) < 6 or int.from_bytes(body[1:5], "little") != zlib.crc32(self.raw_name):
             return ""
-        return body[5:].decode("utf-8", "backslashreplace")
+        return body[5:].decode("utf-8", "replace")
 
     @property
     def is_broken_utf8(self) -> bool:

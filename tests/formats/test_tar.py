@@ -67,6 +67,13 @@ def test_links_that_stay_inside_are_ordinary() -> None:
     assert not inspect_bytes("tar", data).findings
 
 
+def test_a_name_in_broken_utf8_is_no_escape() -> None:
+    data = tarred(("\udcffname.txt", b"weighed\n"), kind=tarfile.GNU_FORMAT)
+    found = inspect_bytes("tar", data)
+    assert not found.findings
+    assert [child.name for child in found.children] == ["\xffname.txt"]
+
+
 def test_sparse_members_are_a_gap() -> None:
     assert examined(fixture("tar/broken/sparse.tar")).gaps
 

@@ -29,7 +29,7 @@ def judge_names(entries: Sequence[Entry], where: Location) -> Iterator[Finding]:
 
 def judge_link(entry: Entry, target: bytes, where: Location) -> Iterator[Finding]:
     """A finding where a symbolic link leads outside."""
-    text = target.decode("utf-8", "backslashreplace")
+    text = target.decode("utf-8", "replace")
     how = link_escape(entry.name, text)
     if how:
         message = f"the link {show(entry.name)} leads to {show(text)}, which {how}"
