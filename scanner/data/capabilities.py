@@ -55,3 +55,23 @@ def _config_libraries() -> dict[str, frozenset[str]]:
 def is_config_library(key: str, name: str) -> bool:
     """Whether a configuration key of that kind ordinarily names this library or module."""
     return name in _config_libraries()[key]
+
+
+@cache
+def _source_calls() -> dict[str, str]:
+    calls: dict[str, list[str]] = load("source_calls.json")["calls"]
+    return {name: does for does, names in calls.items() for name in names}
+
+
+def source_capability(name: str) -> str | None:
+    """What calling this from Python source does beyond computing, or nothing that is known.
+
+    Source code is not judged by the table for pickles: in a program, ``functools.partial`` and
+    ``sys.path`` are ordinary; in a pickle they are gadgets.
+    """
+    parts = name.split(".")
+    for length in range(min(len(parts), 6), 0, -1):
+        found = _source_calls().get(".".join(parts[:length]))
+        if found:
+            return found
+    return None
