@@ -85,7 +85,7 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _ROUGH = 1.5
 _CLOSE = 1.01  # buffers are stored as well, and libraries differ in whether they count them
 # Formats in which a tied tensor stands once; elsewhere one tensor may be counted under two names.
-_SURE = frozenset({"safetensors", "gguf"})
+_SURE = frozenset({"gguf", "pytorch-zip", "safetensors"})
 _DTYPES = {
     "float16": "f16",
     "fp16": "f16",

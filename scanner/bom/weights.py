@@ -7,11 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scanner.model import FileResult, Location, Tensor
+from scanner.model import Facts, FileResult, Location, Tensor
 
 _SHARD = re.compile(r"(?P<stem>.+?)[-_.](?P<part>[0-9]{1,6})-of-(?P<parts>[0-9]{1,6})(?P<ending>\..+)?\Z")
 # What a training run leaves beside its weights: tensors, but no parameters of the model.
 _NO_WEIGHTS = re.compile(r"(optimizer|scheduler|scaler|rng_state|training_args)[^/]*\Z", re.IGNORECASE)
+# Names under which PyTorch's optimisers keep their state in a training checkpoint.
+_MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg"})
 # One array a file: the set is what holds the files.
 _LOOSE = frozenset({"npy", "pickle"})
 # The best known first: where one model stands in several formats, people load them in this order.
@@ -72,9 +74,7 @@ def weight_sets(files: tuple[FileResult, ...]) -> tuple[WeightSet, ...]:
     for file in files:
         if _NO_WEIGHTS.search(file.path):
             continue
-        for where, facts in file.facts:
-            if not facts.tensors or (facts.format in _LOOSE and not where.members):
-                continue
+        for where, facts in _outermost(file):
             group = groups[(facts.format, *_home(where, facts.format))]
             group.places.add((where.path, *where.members))
             group.paths.add(file.path)
@@ -83,6 +83,18 @@ def weight_sets(files: tuple[FileResult, ...]) -> tuple[WeightSet, ...]:
             group.broken = group.broken or bool(file.gaps)
     found = (_finish(key[0], group) for key, group in groups.items())
     return tuple(sorted(found, key=_order))
+
+
+def _outermost(file: FileResult) -> Iterator[tuple[Location, Facts]]:
+    """Facts with tensors, each tensor told once: a checkpoint and the pickle in it show the same ones."""
+    found = [(where, facts) for where, facts in file.facts if facts.tensors]
+    whole = {where.members for where, facts in found if facts.format not in _LOOSE}
+    for where, facts in found:
+        loose = facts.format in _LOOSE
+        enclosing = range(len(where.members) + loose)
+        if (loose and not where.members) or any(where.members[:depth] in whole for depth in enclosing):
+            continue
+        yield where, facts
 
 
 def _order(weights: WeightSet) -> tuple[int, str, int, int, tuple[str, ...]]:
@@ -134,6 +146,8 @@ def _problem(form: str, group: _Group, counts: Counter[str]) -> str:
         return "not everything in it could be read"
     if group.parts > len(group.places):
         return f"{len(group.places)} of {group.parts} parts are here"
+    if any(tensor.name in _MOMENTS for tensor in group.tensors):
+        return "an optimiser's state stands beside the weights"
     packed = sum(count for dtype, count in counts.items() if dtype in _PACKED)
     if form not in _PLAIN_INTEGERS and packed * 100 >= counts.total() > 0:
         return "integers in which a quantiser packs several numbers"

@@ -81,7 +81,7 @@ def test_what_cannot_be_counted_contradicts_nothing() -> None:
     card = file("README.md", claims=claims(parameters="7B"))
     packed = file("model.safetensors", "safetensors", tensors=tensors((9,), dtype="i32"))
     part = file("m-00001-of-00009.safetensors", "safetensors", tensors=tensors((9,)))
-    pickled = file("pytorch_model.bin", "pytorch-zip", tensors=tensors((9,)))
+    pickled = file("pytorch_model.bin", "pytorch-legacy", tensors=tensors((9,)))
     for weights in (packed, part, pickled):
         assert not _found(card, weights)
 

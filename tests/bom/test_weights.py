@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scanner.bom.weights import weight_sets
 from scanner.model import Tensor
 from tests.bom.made import file, tensors
@@ -76,3 +78,26 @@ def test_index_buffers_are_counted_as_the_hub_does_and_both_answers_are_known() 
 
 def test_what_a_training_run_leaves_is_no_weight() -> None:
     assert not weight_sets((file("optimizer.pt", "pytorch-zip", tensors=tensors((9,))),))
+
+
+def test_a_checkpoint_and_the_pickle_in_it_are_one_set() -> None:
+    outer = file("m.bin", "pytorch-zip", tensors=tensors((8,)))
+    inner = file("m.bin", "pickle", tensors=tensors((8,)), members=("archive/data.pkl",))
+    same = file("m.bin", "pickle", tensors=tensors((8,)))
+    for second in (inner, same):
+        both = replace(outer, facts=(*outer.facts, *second.facts))
+        (found,) = weight_sets((both,))
+        assert (found.format, found.total) == ("pytorch-zip", 8)
+
+
+def test_an_optimiser_s_state_beside_the_weights_is_no_parameter() -> None:
+    moments = (*tensors((8,)), Tensor("exp_avg", "f32", (8,)))
+    (found,) = weight_sets((file("last.ckpt", "pytorch-zip", tensors=moments),))
+    assert "optimiser" in found.problem
+
+
+def test_many_arrays_cost_time_that_grows_with_them() -> None:
+    parts = [file("w.npz", "npy", tensors=tensors((1,)), members=(f"{n}.npy",)) for n in range(20_000)]
+    many = replace(parts[0], facts=tuple(fact for part in parts for fact in part.facts))
+    (found,) = weight_sets((many,))
+    assert found.total == 20_000
