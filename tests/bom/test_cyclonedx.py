@@ -107,6 +107,16 @@ def test_the_model_card_says_what_the_files_say() -> None:
     assert metrics == [{"type": "accuracy", "value": "0.91", "slice": "glue"}]
 
 
+def test_what_the_card_says_about_use_and_limits_is_a_consideration() -> None:
+    said = claims(use_case="Search.", limitation=("English only.", "Short texts."), ethics="Biased.")
+    card = _main(_document(report(file("README.md", claims=said))))["modelCard"]
+    assert card["considerations"] == {
+        "useCases": ["Search."],
+        "technicalLimitations": ["English only.", "Short texts."],
+        "ethicalConsiderations": [{"name": "Biased."}],
+    }
+
+
 def test_every_field_has_its_state_and_its_source() -> None:
     found = _properties(_main(_document(_model())))
     assert found["weighbridge:parameters"] == "8"

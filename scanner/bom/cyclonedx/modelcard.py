@@ -28,7 +28,11 @@ def add_cards(document: JsonObject, subject: Subject) -> None:
     """Add the model card to a model, and data to every data set."""
     _, main = component(document, main_ref(subject))
     if subject.report.artefact.kind is Kind.MODEL:
-        card = {"modelParameters": _parameters(subject), "quantitativeAnalysis": _metrics(subject)}
+        card = {
+            "modelParameters": _parameters(subject),
+            "quantitativeAnalysis": _metrics(subject),
+            "considerations": _considerations(subject),
+        }
         main["modelCard"] = {key: value for key, value in card.items() if value}
     else:
         main["data"] = [_itself(subject)]
@@ -65,6 +69,15 @@ def _metrics(subject: Subject) -> JsonObject:
         # NOTE: the value is a text in the schema, a number is refused.
         metrics.append({k: v for k, v in match.groupdict().items() if v} if match else {"type": value})
     return {"performanceMetrics": metrics} if metrics else {}
+
+
+def _considerations(subject: Subject) -> JsonObject:
+    found: JsonObject = {
+        "useCases": list(subject.values(Claimed.USE_CASE)),
+        "technicalLimitations": list(subject.values(Claimed.LIMITATION)),
+        "ethicalConsiderations": [{"name": text} for text in subject.values(Claimed.ETHICS)],
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _itself(subject: Subject) -> JsonObject:
