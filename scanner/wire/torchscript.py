@@ -1,6 +1,6 @@
 """TorchScript source as it stands in an archive: which operators and native classes it refers to.
 
-The lexical grammar is that of ``torch/csrc/jit/frontend/lexer.h``. Names are resolved as
+Strings and comments are those of ``torch/csrc/jit/frontend/lexer.h``. Names are resolved as
 ``torch/csrc/jit/serialization/import_source.cpp`` does: ``torch.x`` is the operator ``aten::x``,
 ``ops.a.b`` is ``a::b``, ``__torch__.torch.classes.a.B`` the native class ``a.B``. These three can also
 be assigned to a variable or reached by ``getattr``, which no exporter writes.
@@ -12,15 +12,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_SPACE = r"(?:[ \t\r\f\v\n]|\\\r?\n|\#[^\n]*+)*+"
+# Strings and comments are matched to be stepped over; everything else is of no interest. A string without
+# an end is one up to the end: the file does not load.
 _TOKEN = re.compile(
-    r"""(?P<text>\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''"""
-    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
-    r"""|(?P<skip>\#[^\n]*|\\\r?\n|[ \t\r\f\v]+)|(?P<line>\n)"""
-    r"""|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"""
-    r"""|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?j?)"""
-    r"""|(?P<mark>\.\.\.|==|.)""",
+    r"""\"{3}(?:\\.|[^\\])*?(?:\"{3}|\Z)|'{3}(?:\\.|[^\\])*?(?:'{3}|\Z)"""
+    r"""|"(?:\\.|[^"\\\n])*+"|'(?:\\.|[^'\\\n])*+'|\#[^\n]*+|\\."""
+    rf"""|(?P<chain>(?<![A-Za-z0-9_])(?:ops|torch|__torch__)(?![A-Za-z0-9_])"""
+    rf"""(?:{_SPACE}\.{_SPACE}[A-Za-z_][A-Za-z0-9_]*+)*+)(?:{_SPACE}(?P<binds>:|=(?!=)))?""",
     re.DOTALL,
 )
+_NAME = re.compile(rf"{_SPACE}\.?{_SPACE}([A-Za-z_][A-Za-z0-9_]*+)")
+_ATTRIBUTE = re.compile(r"[A-Za-z_)\]}'\"][A-Za-z0-9_]*\.\Z")
+_BEFORE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +39,22 @@ class Use:
 
 def references(source: str) -> Iterator[Use]:
     """Every operator and native class that the source names, in order; never raises."""
-    chain: list[str] = []
-    begun, previous = 1, ""
-    for text, line, is_name in _tokens(source):
-        if chain and text == "." and previous != ".":
-            previous = text
-            continue
-        if chain and is_name and previous == ".":
-            chain.append(text)
-        else:
-            yield from _resolved(chain, begun, text)
-            chain = [text] if is_name and text in _ROOTS and previous != "." else []
-            begun = line
-        previous = text
-    yield from _resolved(chain, begun, "")
-
-
-def _resolved(chain: list[str], line: int, following: str) -> Iterator[Use]:
-    # A parameter, an attribute or a keyword argument may bear one of the names.
-    if chain and (len(chain) > 1 or following not in {":", "="}):
-        yield from _ROOTS[chain[0]](chain, line)
-
-
-def _tokens(source: str) -> Iterator[tuple[str, int, bool]]:
-    line = 1
+    line, counted = 1, 0
     for found in _TOKEN.finditer(source):
-        kind, text = found.lastgroup, found[0]
-        if kind not in {"skip", "line"}:
-            yield text if kind != "text" else "", line, kind == "name"
-        line += text.count("\n")
+        if found["chain"] is None or _is_attribute(source, found.start()):
+            continue
+        chain = _NAME.findall(found["chain"])
+        # A parameter, an attribute or a keyword argument may bear one of the names.
+        if len(chain) > 1 or not found["binds"]:
+            line += source.count("\n", counted, found.start())
+            counted = found.start()
+            yield from _ROOTS[chain[0]](chain, line)
+
+
+def _is_attribute(source: str, at: int) -> bool:
+    """Whether the name at ``at`` belongs to what stands before a dot in front of it, and not to a number."""
+    before = source[max(at - _BEFORE, 0) : at].rstrip(" \t\r\f\v\n\\")
+    return before.endswith(".") and _ATTRIBUTE.search(before) is not None
 
 
 def _operator(chain: list[str], line: int) -> Iterator[Use]:

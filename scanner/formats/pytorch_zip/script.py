@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from scanner.data import load
-from scanner.errors import FormatError
+from scanner.errors import BudgetExceeded, FormatError
 from scanner.formats.pytorch_zip.members import Members
 from scanner.formats.pytorch_zip.rules import CODE, EFFECT, OUTSIDE
 from scanner.inspection import Note, Text
@@ -18,7 +18,7 @@ from scanner.reader import read_whole
 from scanner.wire.torchscript import Use, references
 from scanner.wire.zip import Entry
 
-_SOURCE_LIMIT = 64 << 20
+_SOURCE_LIMIT = 32 << 20
 _NAMES = 10_000
 _CLASSES = "__torch__.torch.classes."
 
@@ -50,7 +50,7 @@ class Script:
         """Texts and findings of the ``code/**.py`` members."""
         if not entries:
             return
-        message = f"brings {len(entries)} files of TorchScript code"
+        message = f"brings TorchScript code, in {len(entries)} member{'s' if len(entries) > 1 else ''}"
         yield Finding(CODE, where, message, evidence=(("code", "torchscript"),))
         for entry in entries:
             place = where.inside(entry.name)
@@ -58,7 +58,7 @@ class Script:
                 child = self.members.child(entry)
                 with self.members.content(child) as content:
                     raw = read_whole(content, self.members.budget, _SOURCE_LIMIT)
-            except FormatError as error:
+            except (FormatError, BudgetExceeded) as error:
                 yield Gap(place, f"TorchScript code that cannot be read: {error}")
                 continue
             if zlib.crc32(raw) != child.crc:
