@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import click
@@ -90,7 +91,7 @@ def trust_of(given: dict[str, Any], moment: datetime | None = None) -> Trust:
         trusted_root=given.get("trusted_root"),
         signers=_signers(given.get("identities") or (), given.get("issuers") or ()),
         now=moment,
-        ignore=(*IGNORED, *(given.get("ignore_paths") or ())),
+        ignore=(*IGNORED, *(PurePosixPath(path).as_posix() for path in given.get("ignore_paths") or ())),
         signatures=tuple(read_anchor(path) for path in given.get("signatures") or ()),
     )
 

@@ -17,6 +17,10 @@ from scanner.trust.documents import base64_of, decode_base64, optional, parse_js
 MEDIA_PREFIX = "application/vnd.dev.sigstore.bundle"
 MEDIA_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO = "application/vnd.in-toto+json"
+_MANY = 64
+"""Signatures in one envelope; each costs a computation for each key."""
+_LONG = 10
+"""Certificates in one chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,8 @@ def _bundle(document: dict[str, Any]) -> Bundle:
     listed = [single] if single is not None else take(chain, "certificates", list) if chain else []
     if key is None and not listed:
         raise FormatError("the certificate chain is empty")
+    if len(listed) > _LONG:
+        raise FormatError(f"the certificate chain holds more than {_LONG} certificates")
     entries = optional(material, "tlogEntries", list)
     stamps = optional(material, "timestampVerificationData", dict) or {}
     envelope, message = optional(document, "dsseEnvelope", dict), optional(document, "messageSignature", dict)
@@ -174,6 +180,8 @@ def _envelope(document: dict[str, Any]) -> Envelope:
     )
     if not signatures or not all(signature for _, signature in signatures):
         raise FormatError("the envelope holds no signature")
+    if len(signatures) > _MANY:
+        raise FormatError(f"the envelope holds more than {_MANY} signatures")
     return Envelope(take(document, "payloadType", str), base64_of(document, "payload"), signatures)
 
 

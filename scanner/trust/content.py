@@ -88,37 +88,42 @@ def _root(signed: manifest.Manifest, evidence: Evidence, folder: str) -> str:
 def of_statement(statement: Statement, evidence: Evidence, place: Place) -> Content:
     """An in-toto statement's subjects held against the files, by digest; names only help to find them."""
     covered: set[str] = set()
+    unknown = False
     for subject in statement.subjects:
-        named = [path for path in (place.folder + subject.name, place.partner) if path in evidence.files]
-        known = [(a, v) for a in _STRONG for name, v in subject.digests if name == a]
-        if not known:
+        digest = next(((a, v) for a in _STRONG for name, v in subject.digests if name == a), None)
+        if digest is None:
+            unknown = True
             continue
-        algorithm, value = known[0]
-        matching = _matching(evidence, algorithm, value, [path for path in named if path])
-        covered.update(matching)
         direct = place.folder + subject.name
-        if direct in evidence.files and evidence.whole(direct) and direct not in matching:
+        paths = _candidates(evidence, place, direct, digest[0])
+        own = {path: evidence.digest(path, digest[0]) for path in paths}
+        covered.update(path for path, value in own.items() if value == digest[1])
+        if own.get(direct) not in {None, digest[1]}:
             return Content(
                 Outcome.INVALID, f"the bytes of {direct} are not the subject of the signed statement"
             )
-    if not covered:
-        return _nothing_covered(statement.subjects, evidence, place)
-    if place.partner and place.partner not in covered:
-        return Content(Outcome.INVALID, f"{place.partner} is not a subject of the signed statement")
-    paths = tuple(sorted(covered))
-    return Content(Outcome.VERIFIED, f"{_some(paths)} is what the signed statement is about", paths)
+    partly = not all(evidence.whole(path) for path in ([place.partner] if place.partner else evidence.files))
+    if (not covered or (place.partner and place.partner not in covered)) and (partly or unknown):
+        reason = "a subject of the statement has only weak or unknown digests"
+        return Content(Outcome.UNSUPPORTED, _PARTLY_READ if partly else reason)
+    if not covered or (place.partner and place.partner not in covered):
+        return _nothing_covered(statement.subjects, place)
+    ordered = tuple(sorted(covered))
+    return Content(Outcome.VERIFIED, f"{_some(ordered)} is what the signed statement is about", ordered)
 
 
-def _matching(evidence: Evidence, algorithm: str, value: str, named: Sequence[str]) -> set[str]:
-    # SHA-256 is known of every file; another digest is only computed where a name asks for it.
-    candidates = evidence.files if algorithm == "sha256" or len(evidence.files) <= 2 else named
-    return {path for path in candidates if evidence.digest(path, algorithm) == value}
+def _candidates(evidence: Evidence, place: Place, direct: str, algorithm: str) -> set[str]:
+    """Files to hold against a subject.
+
+    SHA-256 is known of every file; another digest is only computed where a name or the user asks.
+    """
+    if algorithm == "sha256" or place.demanded or len(evidence.files) <= 2:
+        return set(evidence.files)
+    return {path for path in (direct, place.partner) if path in evidence.files and path is not None}
 
 
-def _nothing_covered(subjects: Sequence[Subject], evidence: Evidence, place: Place) -> Content:
+def _nothing_covered(subjects: Sequence[Subject], place: Place) -> Content:
     names = _some([subject.name or "(without a name)" for subject in subjects])
-    if not all(evidence.whole(path) for path in evidence.files):
-        return Content(Outcome.UNSUPPORTED, _PARTLY_READ)
     if place.partner:
         return Content(Outcome.INVALID, f"{place.partner} is not a subject of the signed statement ({names})")
     if place.demanded:

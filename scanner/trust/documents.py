@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from scanner.errors import FormatError
 
 T = TypeVar("T")
+_ITEMS = 2_000_000
+"""A model signature over half a million files; what is parsed is held in memory."""
 _NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number"}
 
 
@@ -17,8 +19,10 @@ def parse_json(data: bytes, what: str) -> Any:
     """The value of a JSON document.
 
     Raises:
-        FormatError: It is no JSON in UTF-8, repeats a key, nests too deeply or holds NaN.
+        FormatError: It is no JSON in UTF-8, repeats a key, nests too deeply, is too large or holds NaN.
     """
+    if sum(map(data.count, (b"[", b"{", b","))) > _ITEMS:
+        raise FormatError(f"{what} holds more than {_ITEMS} items")
     try:
         return json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_number

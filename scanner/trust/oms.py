@@ -42,6 +42,9 @@ def by_key(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenticity:
         if answer is None:
             reason = "keys of this kind sign whole files, which is not supported for files"
             return Authenticity(Outcome.UNSUPPORTED, reason, key.name, root=key.fingerprint)
+        if answer and trust.threshold > 1:
+            reason = f"a bundle holds one signature, and {trust.threshold} keys have to sign"
+            return Authenticity(Outcome.UNTRUSTED_SIGNER, reason, key.name, root=key.fingerprint)
         if answer:
             reason = "the public key that you gave made the signature"
             return Authenticity(Outcome.VERIFIED, reason, key.name, root=key.fingerprint)

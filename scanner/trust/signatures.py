@@ -206,7 +206,7 @@ def _demands(
     covered = {path for v in verified for path in (*v.subject, *v.ignored)} | signatures
     left = [
         path
-        for path in sorted(evidence.files)
+        for path in sorted({*evidence.files, *evidence.unreadable})
         if path not in covered and not manifest.ignored_by(path, trust.ignore)
     ]
     if left:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -25,7 +27,7 @@ from scanner.trust import certificates
 from scanner.trust.anchors import ANY, Signer, Trust
 from scanner.trust.authenticity import Authenticity
 from scanner.trust.bundle import MEDIA_V03, Bundle
-from scanner.trust.documents import base64_of, parse_json, take
+from scanner.trust.documents import base64_of, optional, parse_json, take
 from scanner.trust.log_entry import contradiction
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ _ISSUER, _ISSUER_V1 = "1.3.6.1.4.1.57264.1.8", "1.3.6.1.4.1.57264.1.1"
 class _Root:
     path: str
     digest: str
+    data: bytes
     authorities: tuple[bytes, ...]
     """DER of every certificate authority that it names."""
 
@@ -71,7 +74,6 @@ def authenticate(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenti
     """
     leaf = certificates.parse(bundle.certificates[0])
     root = load_root(trust.trusted_root)
-    verifier = _verifier(root.path, root.digest)
     signer, issuer = identity(leaf), oidc_issuer(leaf)
 
     def answer(outcome: Outcome, reason: str, time: str = "") -> Authenticity:
@@ -81,6 +83,7 @@ def authenticate(bundle: Bundle, trust: Trust, digest: bytes | None) -> Authenti
         return answer(Outcome.INVALID, why)
     if why := _unsupported(bundle, leaf):
         return answer(Outcome.UNSUPPORTED, why)
+    verifier = _verifier(root)
     if why := _stranger(leaf, root):
         return answer(Outcome.UNTRUSTED_SIGNER, why)
     if why := _refusal(bundle, verifier, digest):
@@ -117,7 +120,7 @@ def load_root(path: str | None) -> _Root:
         raise TrustError(f"{place}: cannot be used as a Sigstore trusted root: {error}") from error
     if not authorities:
         raise TrustError(f"{place}: cannot be used as a Sigstore trusted root: it names no authority")
-    return _Root(str(place), hashlib.sha256(data).hexdigest(), authorities)
+    return _Root(str(place), hashlib.sha256(data).hexdigest(), data, authorities)
 
 
 def _own_root(bundle: Bundle, root: _Root) -> str:
@@ -195,6 +198,7 @@ def _refusal(bundle: Bundle, verifier: Verifier, digest: bytes | None) -> str:
         IndexError,
         AttributeError,
         UnsupportedAlgorithm,
+        ImportError,
         x509.ExtensionNotFound,
     ) as error:
         return " ".join(" ".join(str(part) for part in error.args).split())[:300] or type(error).__name__
@@ -202,17 +206,35 @@ def _refusal(bundle: Bundle, verifier: Verifier, digest: bytes | None) -> str:
 
 
 @lru_cache(maxsize=8)
-def _verifier(path: str, digest: str) -> Verifier:
-    del digest  # a changed file is another verifier
+def _verifier(root: _Root) -> Verifier:
     from sigstore.errors import Error  # noqa: PLC0415
     from sigstore.models import TrustedRoot  # noqa: PLC0415
     from sigstore.verify import Verifier as Verifying  # noqa: PLC0415
 
-    try:
-        return Verifying(trusted_root=TrustedRoot.from_file(path))
-    except (Error, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise TrustError(f"{path}: cannot be used as a Sigstore trusted root: {reason}") from error
+    # The library tells its warnings to standard error where nobody listens to them.
+    logging.getLogger("sigstore").addHandler(logging.NullHandler())
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, "trusted_root.json")
+        try:
+            copy.write_bytes(_inclusive(root.data))
+            return Verifying(trusted_root=TrustedRoot.from_file(str(copy)))
+        except (Error, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise TrustError(f"{root.path}: cannot be used as a Sigstore trusted root: {reason}") from error
+
+
+def _inclusive(data: bytes) -> bytes:
+    """A trusted root for the library, which takes the end of a time-stamp authority's time as exclusive.
+
+    It is inclusive (``sigstore_common.proto``, TimeRange), so it is moved on by the smallest step.
+    """
+    document = json.loads(data)
+    for authority in optional(document, "timestampAuthorities", list) or ():
+        validity = optional(authority, "validFor", dict)
+        if validity and isinstance(validity.get("end"), str):
+            end = datetime.fromisoformat(validity["end"]) + timedelta(microseconds=1)
+            validity["end"] = end.isoformat()
+    return json.dumps(document).encode()
 
 
 def _verify_intoto(verifier: Verifier, bundle: Bundle) -> None:

@@ -148,27 +148,34 @@ def _check(
 ) -> Iterator[Verification | Finding]:
     folder = manifest.rpartition("/")[0]
     groups: dict[Outcome, dict[str, None]] = defaultdict(dict)
+    outside, missing, twice = dict[str, int](), dict[str, int](), dict[str, int]()
     for entry in entries:
-        where, path = Location(manifest, line=entry.line), _place(folder, entry.path)
-        if path == manifest:
-            continue
+        path = _place(folder, entry.path)
         if path is None:
-            shown = entry.path[:200]
-            yield Finding(PATH_ESCAPE, where, f"the list names {shown}", evidence=(("path", shown),))
-            continue
-        told = (("path", path), ("algorithm", entry.algorithm))
-        if believed.setdefault((path, entry.algorithm), entry.value) != entry.value:
-            yield Finding(CONFLICT, where, f"{path} is listed with another {entry.algorithm}", evidence=told)
-        if path not in evidence.files:
-            yield Finding(MISSING, where, f"{path} is listed and not here", evidence=told)
-            continue
-        own = evidence.digest(path, entry.algorithm)
-        outcome = Outcome.VERIFIED if own == entry.value else Outcome.INVALID
-        groups[outcome if own else Outcome.UNSUPPORTED][path] = None
-        if own and own != entry.value:
-            message = f"{entry.algorithm} differs from the one in {manifest}, line {entry.line}"
-            values = (("declared", entry.value), ("computed", own))
-            yield Finding(MISMATCH, Location(path), message, evidence=values)
+            outside.setdefault(entry.path, entry.line)
+        elif path not in evidence.files:
+            missing.setdefault(path, entry.line)
+        elif path != manifest:
+            if believed.setdefault((path, entry.algorithm), entry.value) != entry.value:
+                twice.setdefault(path, entry.line)
+            own = evidence.digest(path, entry.algorithm)
+            if own and own != entry.value and path not in groups[Outcome.INVALID]:
+                message = f"{entry.algorithm} differs from the one in {manifest}, line {entry.line}"
+                values = (("declared", entry.value), ("computed", own))
+                yield Finding(MISMATCH, Location(path), message, evidence=values)
+            outcome = Outcome.VERIFIED if own == entry.value else Outcome.INVALID
+            groups[outcome if own else Outcome.UNSUPPORTED][path] = None
+    for rule, found, what in (
+        (PATH_ESCAPE, outside, "lead outside the artefact and were not followed"),
+        (MISSING, missing, "are listed and not here"),
+        (CONFLICT, twice, "are listed with two different digests"),
+    ):
+        if found:
+            shown = ", ".join(path[:120] for path in list(found)[:3])
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            where = Location(manifest, line=min(found.values()))
+            told = (("paths", str(len(found))), ("first", next(iter(found))[:200]))
+            yield Finding(rule, where, f"{shown}{more} {what}", evidence=told)
     if all(entry.algorithm in _WEAK for entry in entries):
         message = f"only {', '.join(sorted({e.algorithm for e in entries}))} is given"
         yield Finding(WEAK, Location(manifest), message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -103,6 +104,27 @@ def test_a_trusted_root_that_cannot_be_used_is_an_error(tmp_path) -> None:
             check(files, Trust(trusted_root=str(tmp_path / "root.json"), signers=(BEACON,)))
     with pytest.raises(TrustError, match="No such file"):
         check(files, Trust(trusted_root=str(tmp_path / "none.json"), signers=(BEACON,)))
+
+
+@pytest.mark.parametrize(("later", "outcome"), [(0, Outcome.VERIFIED), (-1, Outcome.INVALID)])
+def test_the_end_of_a_time_stamp_authority_is_inclusive(tmp_path, later: int, outcome) -> None:
+    """As ``sigstore_common.proto`` says and sigstore-python 4.5 does not."""
+    case = "sc-rekor2-happy-path"
+    root = json.loads(shared(case, "trusted_root.json"))
+    stamped = datetime(2025, 6, 12, 12, 2, 20, tzinfo=UTC) + timedelta(seconds=later)
+    for authority in root["timestampAuthorities"]:
+        authority["validFor"]["end"] = stamped.isoformat().replace("+00:00", "Z")
+    (tmp_path / "root.json").write_text(json.dumps(root))
+    files = {"a": shared(case, "artifact"), "a.sigstore": shared(case)}
+    checked = check(files, Trust(signers=(BEACON,), trusted_root=str(tmp_path / "root.json")))
+    assert checked.only.outcome is outcome, checked.only.reason
+    assert checked.only.root == hashlib.sha256((tmp_path / "root.json").read_bytes()).hexdigest()
+
+
+def test_the_library_says_nothing_by_itself(capfd) -> None:
+    check({"a": b"1", "a.sigstore": shared("slsa-bundle-no-proof")}, Trust(signers=(BEACON,)))
+    check({"a": b"1", "a.sigstore": shared("sc-bundle-with-root-cert_fail")}, Trust(signers=(BEACON,)))
+    assert capfd.readouterr() == ("", "")
 
 
 MESSAGE = ("sc-happy-path-v0.3", "sc-rekor2-happy-path")
@@ -284,3 +306,49 @@ def test_a_managed_key_may_sign_a_statement() -> None:
     checked = check(files, trusting(key))
     assert (checked.only.claim, checked.only.outcome) == ("sigstore-bundle", Outcome.VERIFIED)
     assert checked.only.root == hashlib.sha256(public_pem(key)).hexdigest()
+
+
+def test_one_signature_does_not_stand_for_two_keys() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    document = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": ""}},
+        "dsseEnvelope": envelope(json.dumps(STATEMENT).encode(), key),
+    }
+    files = {"model.bin": b"weights", "model.bin.sigstore": json.dumps(document).encode()}
+    assert check(files, trusting(key, KEYS[0])).only.outcome is Outcome.VERIFIED
+    checked = check(files, trusting(key, KEYS[0], threshold=2))
+    assert (checked.only.outcome, checked.rules) == (
+        Outcome.UNTRUSTED_SIGNER,
+        ["signatures/untrusted-signer"],
+    )
+
+
+def test_a_statement_with_weak_digests_only_says_nothing() -> None:
+    for digests in ({"md5": "0" * 32}, {"gitCommit": "0" * 40}):
+        subject = [{"name": "model.bin", "digest": digests}]
+        files = {"model.bin": b"weights", "model.bin.dsse": signed_statement(KEYS[0], subject=subject)}
+        checked = check(files, trusting(KEYS[0]))
+        assert (checked.only.outcome, "weak" in checked.only.reason) == (Outcome.UNSUPPORTED, True)
+
+
+def test_what_was_not_read_is_not_covered() -> None:
+    files = {"a": shared("sc-happy-path-v0.3", "artifact"), "a.sigstore": shared("sc-happy-path-v0.3")}
+    checked = check(files, Trust(signers=(BEACON,)), unread=frozenset({"device"}))
+    assert checked.only.outcome is Outcome.VERIFIED
+    assert checked.rules == ["signatures/unsigned-files"]
+
+
+def test_what_would_cost_too_much_is_refused() -> None:
+    many = json.loads(signed_statement(KEYS[0]))
+    many["signatures"] *= 65
+    long = json.loads(shared("slsa-bundle-no-proof"))
+    long["verificationMaterial"]["x509CertificateChain"]["certificates"] *= 4
+    wide = b'{"x": [' + b"1," * 2_000_001 + b"1]}"
+    for data, words in (
+        (json.dumps(many).encode(), "more than 64 signatures"),
+        (json.dumps(long).encode(), "more than 10 certificates"),
+        (wide, "more than 2000000 items"),
+    ):
+        checked = check({"m": b"1", "m.sig": data}, trusting(*KEYS))
+        assert (checked.only.outcome, words in checked.only.reason) == (Outcome.INVALID, True)

@@ -108,6 +108,13 @@ def test_what_is_listed_and_not_here_and_what_is_listed_twice() -> None:
     assert "digests/conflict" in told(across)[1]
 
 
+def test_a_long_list_of_absent_files_is_one_finding() -> None:
+    lines = [f"{digest(B)}  gone/{i}\n" for i in range(500)] + [f"{digest(B)}  ../{i}\n" for i in range(500)]
+    checked = check({"a": A, "SHA256SUMS": "".join(lines).encode()})
+    assert checked.rules == ["digests/missing-file", "digests/path-escape"]
+    assert "and 497 more" in checked.findings[0].message
+
+
 def test_files_that_are_not_read_whole_are_never_consistent() -> None:
     entries, rules = told({"a": B, "SHA256SUMS": f"{digest(A)}  a\n".encode()}, whole=False)
     assert (entries, rules) == ([("sha256sums", "unsupported")], [])
