@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import _compat_pickle
+import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from scanner.data import load
@@ -76,6 +78,9 @@ TRAILING = Rule(
     references=("CWE-646",),
 )
 _STREAMS = 10_000
+_CONTROL = frozenset({*range(32), 127} - {9, 10, 13})
+# Names that an import can find; `?` stands for one that is computed while loading.
+_IMPORTABLE = re.compile(r"[\w.+?-]+")
 _NAMES = 10_000
 _WRAPPERS = (
     "joblib.numpy_pickle.NumpyArrayWrapper",
@@ -138,13 +143,42 @@ def _matches(head: Head) -> bool:
         return False
     # Protocols 0 and 1 have no magic: the bytes have to run as a pickle, up to its STOP at the end of the
     # file, or with an import on the way.
-    seen: list[str] = []
+    seen: list[Event] = []
     try:
         machine = Machine(Cursor(BytesReader(data), Budget()), Budget(items=4096))
-        seen.extend(event.kind for event in machine.run())
-    except (FormatError, BudgetExceeded):
-        return "call" in seen or ("import" in seen and head.size > len(data))
+        seen.extend(machine.run())
+    except FormatError as error:
+        return _acts(seen, head, error.offset)
+    except BudgetExceeded:
+        return _acts(seen, head, None)
     return len(seen) > 1 or (len(data) > 2 and head.size <= len(data))
+
+
+def _acts(seen: list[Event], head: Head, broken: int | None) -> bool:
+    """Whether what ran before the head broke off is a pickle's doing, or a text that happens to begin alike.
+
+    Many texts begin with a letter that is an opcode: `category,label` would be an import. A loader gets no
+    further than a name that cannot be imported, so that what would follow it is not done.
+    """
+    names = [e.target for e in seen if e.kind == "import" and isinstance(e.target, Global)]
+    calls = any(event.kind == "call" and event.target is not None for event in seen)
+    if not _is_text(head.data):
+        return calls or (bool(names) and head.size > len(head.data))
+    reached = list(takewhile(lambda name: _IMPORTABLE.fullmatch(f"{name.module}.{name.name}"), names))
+    if any(classify(name) != "unknown" for name in reached):
+        return True
+    # Nobody knows the names: then the rest has to be a pickle as well, up to a line that the head cuts.
+    goes_on = head.size > len(head.data) and (broken is None or b"\n" not in head.data[broken:])
+    return bool(reached) and len(reached) == len(names) and (calls or goes_on)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(data) - 3:  # the head may cut a character
+            return False
+    return _CONTROL.isdisjoint(data)
 
 
 def _is_length(data: bytes) -> bool:

@@ -80,5 +80,5 @@ FORMAT = Format(
     inspect=_inspect,
     rules=(PRESENT,),
     suffixes=tuple(_BY_NAME),
-    within=("text", "python"),
+    within=("text", "python-source"),
 )

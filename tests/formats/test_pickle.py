@@ -178,3 +178,37 @@ def test_the_length_of_a_safetensors_header_is_no_pickle(length: int) -> None:
 def test_a_pickle_that_looks_like_such_a_length_is_still_one() -> None:
     for opcode in (b"V\0\0\0\0\0{", b"B\x04\0\0\0\0{xy", b"U\x09\0\0\0\0{xyz0"):
         assert "pickle" in names_of(b"\x80\x02" + opcode + b" " * 5000 + b"\ncposix\nsystem\n.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "category,label\nspam,1\n",
+        "class Model:\n    pass\n\n",
+        "chapter one\nit was a dark night\n",
+        "config\nvalue\nxyz\n",
+        "ca-certificates (2023) unstable; urgency=medium\n\n  * Rebuild.\n",
+        "Format: https://localhost/\nUpstream-Name: R\nSource: here\nRRRR\n\nFiles: *\n",
+        "(a) first\n(b) second\n",
+        "café\nthé\nvin\n",
+        "c'est déjà\nune table\n",
+    ],
+)
+@pytest.mark.parametrize("times", [1, 600])
+def test_texts_that_begin_with_the_letter_of_an_opcode_are_no_pickles(text: str, times: int) -> None:
+    assert "pickle" not in names_of((text * times).encode())
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"cos\nsystem\n" + b"x" * 5000,
+        b"cmypackage\nrestore\n(lp0\n" + b"F1.5\na" * 1000,
+        b"(cmypackage\nrestore\nS'" + b"x" * 5000,
+        b"cmypackage\nrestore\n(tR(lp0\n" + b"F1.5\na" * 1000,
+        b"cmypackage\nrestore\n(tR~" + b"x" * 5000,
+        b"(S'true'\nios\nsystem\n~" + b"x" * 5000,
+    ],
+)
+def test_pickles_without_magic_are_known_by_what_they_reach(stream: bytes) -> None:
+    assert "pickle" in names_of(stream)
