@@ -67,14 +67,14 @@ BASE_MODEL = Rule(
     title="Two places name different base models",
     severity=Severity.MEDIUM,
     check=Check.LINEAGE,
-    finds="A model card, an adapter's configuration or a GGUF header, side by side, that name base models "
-    "which have nothing in common.",
+    finds="A model card and an adapter's configuration, side by side, that name base models which have "
+    "nothing in common.",
     why="Licence, known weaknesses and revocations are inherited: the wrong base model is watched.",
     remedy="Ask the publisher what the model was derived from.",
     example="`base_model: meta-llama/Llama-3.1-8B` in README.md beside an adapter for another model.",
     limits="Local paths say nothing about the origin. `_name_or_path` in config.json is often the name of "
-    "the last checkpoint and is not compared. One name under two organisations is reported with low "
-    "confidence: it may be a mirror.",
+    "the last checkpoint, and a GGUF header names the base of what was converted: neither is compared. One "
+    "name under two organisations is reported with low confidence: it may be a mirror.",
     references=("CWE-345",),
 )
 RULES = (BASE_MODEL, DTYPE, LICENCE, PARAMETERS)
@@ -162,7 +162,8 @@ def _licences(claims: list[tuple[Claim, str]]) -> Iterator[Finding]:
 def _base_models(claims: list[tuple[Claim, str]]) -> Iterator[Finding]:
     def said() -> Iterator[tuple[str, frozenset[str], str]]:
         for claim, path in claims:
-            if claim.what is Claimed.BASE_MODEL and names_base(path, claim.pointer):
+            deeper = path.endswith(".gguf")  # converters copy the base of their input, one step further back
+            if claim.what is Claimed.BASE_MODEL and names_base(path, claim.pointer) and not deeper:
                 name = repository(claim.value)
                 yield path, frozenset({name} - {""}), claim.value
 

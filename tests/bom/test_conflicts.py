@@ -122,6 +122,11 @@ def test_the_last_checkpoint_of_a_config_is_no_base_model() -> None:
     assert not _found(card, config)
 
 
+def test_a_converted_file_names_the_base_of_its_input() -> None:
+    card = file("README.md", claims=claims(base_model="org/finetune"))
+    assert not _found(card, file("model.gguf", "gguf", claims=claims(base_model="org/foundation")))
+
+
 def test_only_repositories_are_compared() -> None:
     assert repository("/home/me/llama") == ""
     assert repository("gpt2") == ""

@@ -231,6 +231,8 @@ def test_identity_is_certain_only_where_the_bytes_are_the_published_ones() -> No
     verified = Verification("hub-lfs:sha256", Outcome.VERIFIED, "", paths)
     assert purl(source)["confidence"] == 0.5
     assert purl(replace(source, verifications=(verified,)))["confidence"] == 1.0
+    cache = replace(_hub(source="hub_cache"), verifications=(verified,))
+    assert purl(cache)["confidence"] == 0.8
 
 
 def test_what_is_complete_is_said_and_what_is_not() -> None:

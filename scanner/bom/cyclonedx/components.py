@@ -50,7 +50,7 @@ _HASHES = {
     "blake3": HashAlgorithm.BLAKE3,
 }
 _DECLARED = LicenseAcknowledgement.DECLARED
-_SURE, _SAID = Decimal(1), Decimal("0.5")
+_SURE, _CACHED, _SAID = Decimal(1), Decimal("0.8"), Decimal("0.5")
 _PUBLIC = frozenset({"", "https://huggingface.co", "https://www.huggingface.co", "https://hf.co"})
 
 
@@ -223,13 +223,7 @@ def _evidence(subject: Subject, single: FileResult | None, purl: PackageURL | No
         how = "SHA-256 of the file" if single else "SHA-256 over kind, paths, sizes and SHA-256 of all files"
         identities.append(_identity(IdentityField.HASH, value, _SURE, AnalysisTechnique.HASH_COMPARISON, how))
     if purl is not None:
-        equal = {p for v in report.verifications if v.outcome is Outcome.VERIFIED for p in v.subject}
-        count = sum(file.path in equal for file in report.files)
-        sure = count == len(report.files)
-        technique = AnalysisTechnique.HASH_COMPARISON if sure else AnalysisTechnique.MANIFEST_ANALYSIS
-        how = f"{count} of {len(report.files)} files have the digests that the Hub declares for the commit"
-        value = purl.to_string()
-        identities.append(_identity(IdentityField.PURL, value, _SURE if sure else _SAID, technique, how))
+        identities.append(_published(subject, purl))
     weights = weight_sets(report.files) if report.artefact.kind is Kind.MODEL else ()
     paths = dict.fromkeys(path for one in weights for path in one.paths)
     occurrences = [
@@ -237,6 +231,25 @@ def _evidence(subject: Subject, single: FileResult | None, purl: PackageURL | No
         for path in paths
     ]
     return ComponentEvidence(identity=identities, occurrences=occurrences)
+
+
+def _published(subject: Subject, purl: PackageURL) -> Identity:
+    """How sure it is that these are the files which the Hub has under that commit.
+
+    Anybody can lay out a cache, so its blob names weigh less than the Hub's own answer.
+    """
+    report = subject.report
+    equal = {path for v in report.verifications if v.outcome is Outcome.VERIFIED for path in v.subject}
+    count = sum(file.path in equal for file in report.files)
+    hub = report.artefact.source == "huggingface"
+    who = "the Hub declares for the commit" if hub else "the blob names of the local cache say"
+    how = f"{count} of {len(report.files)} files have the digests that {who}"
+    if count < len(report.files):
+        return _identity(
+            IdentityField.PURL, purl.to_string(), _SAID, AnalysisTechnique.MANIFEST_ANALYSIS, how
+        )
+    sure = _SURE if hub else _CACHED
+    return _identity(IdentityField.PURL, purl.to_string(), sure, AnalysisTechnique.HASH_COMPARISON, how)
 
 
 def _identity(
