@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _RATE = re.compile(r";\s*t\s*=\s*(\d{1,9})")
 _REDIRECTS = 5
 _POOL = 16
+UNTRUSTED = "the server's certificate is not trusted; if its authority is your own, name it in SSL_CERT_FILE"
+_ROOTS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -44,7 +47,13 @@ def _session() -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.verify = trusted_roots() or True
     return session
+
+
+def trusted_roots() -> str | None:
+    """The file of certificate authorities that the environment names, for every client of ours."""
+    return next((os.environ[name] for name in _ROOTS if os.environ.get(name)), None)
 
 
 class Connection:
@@ -82,6 +91,8 @@ class Connection:
                     elif status not in _AGAIN:
                         break
                     wait = _asked_to_wait(response.headers, wait)
+            except requests.exceptions.SSLError as error:
+                raise ReadFailed(UNTRUSTED) from error
             except requests.RequestException as error:
                 problem = f"cannot be fetched: {_reason(error)}"
             if wait > _WAIT_LIMIT:
@@ -133,8 +144,6 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's certificate is not trusted"
     if isinstance(error, requests.Timeout):
         return "the server did not answer in time"
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):

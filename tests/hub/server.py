@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -42,7 +43,15 @@ class Asked:
 class Hub:
     """The server; a context manager. Repositories and faults may be changed while it runs."""
 
-    def __init__(self, *, cdn: bool = False, page: int = 1000, port: int = 0, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        cdn: bool = False,
+        page: int = 1000,
+        port: int = 0,
+        delay: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.tokens: set[str] = set()
         self.faults: list[Fault] = []
@@ -53,7 +62,8 @@ class Hub:
         self.link_to = ""
         """Where the tree's next pages are said to be; empty: here."""
         self._lock = threading.Lock()
-        self._servers = {"hub": _serve(self, "hub", port), "cdn": _serve(self, "cdn", 0)}
+        self._scheme = "https" if tls else "http"
+        self._servers = {"hub": _serve(self, "hub", port, tls), "cdn": _serve(self, "cdn", 0, tls)}
 
     def __enter__(self) -> Self:
         return self
@@ -68,11 +78,11 @@ class Hub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._servers['hub'].server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._servers['hub'].server_port}"
 
     @property
     def cdn_url(self) -> str:
-        return f"http://127.0.0.1:{self._servers['cdn'].server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._servers['cdn'].server_port}"
 
     def model(self, name: str, **traits: Any) -> Repository:
         return self._add(Repository(name, "model", **traits))
@@ -130,8 +140,10 @@ class _Server(ThreadingHTTPServer):
         """A client that goes away in the middle is ordinary here."""
 
 
-def _serve(hub: Hub, origin: str, port: int) -> _Server:
+def _serve(hub: Hub, origin: str, port: int, tls: ssl.SSLContext | None) -> _Server:
     server = _Server(("127.0.0.1", port), _Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.hub, server.origin = hub, origin
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server

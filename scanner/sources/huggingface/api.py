@@ -6,6 +6,7 @@ server asks, and sends the token to whatever address a page's ``Link`` names.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from huggingface_hub.utils import _http
 
 from scanner.errors import SourceError, TargetError
 from scanner.model import Kind
-from scanner.net import origin
+from scanner.net import UNTRUSTED, origin, trusted_roots
 from scanner.sources.huggingface.address import Wanted
 from scanner.version import __version__
 
@@ -61,7 +62,9 @@ class _Limited(httpx2.SyncByteStream):
 
 class _Client(httpx2.Client):
     def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(follow_redirects=True, timeout=timeout, max_redirects=5)
+        roots = trusted_roots()
+        verify = ssl.create_default_context(cafile=roots) if roots else True
+        super().__init__(follow_redirects=True, timeout=timeout, max_redirects=5, verify=verify)
         self._endpoint = endpoint
         self._seconds = timeout
         self._calls = 0
@@ -82,6 +85,8 @@ class _Client(httpx2.Client):
             try:
                 response = self._bounded(request, how)
             except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+                if _is_untrusted(error):
+                    raise _Unreachable(f"is not believed: {UNTRUSTED}") from error
                 if last:
                     late = isinstance(error, httpx2.TimeoutException)
                     raise _Unreachable("did not answer in time" if late else "cannot be reached") from error
@@ -109,6 +114,14 @@ class _Client(httpx2.Client):
         finally:
             response.close()
         return response
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _failed(error: Exception) -> str:
