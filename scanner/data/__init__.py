@@ -13,6 +13,11 @@ def load(name: str) -> Any:
     return json.loads((files("scanner.data") / name).read_text(encoding="utf-8"))
 
 
+def names(folder: str) -> tuple[str, ...]:
+    """Names of the JSON files of a folder below this one, sorted."""
+    return tuple(sorted(item.name for item in (files("scanner.data") / folder).iterdir()))
+
+
 @cache
 def _tags() -> dict[str, tuple[str, ...]]:
     checks: dict[str, list[dict[str, Any]]] = load("tags.json")["checks"]

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from scanner.data import load
+from scanner.data import load, names
+
+_DEEPEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    safe: dict[str, str]
+    """Name to library and reason."""
+    dangerous: dict[str, str]
+    """Name of a callable or a module to what it does."""
+    parts: frozenset[str]
+    """Attributes from which everything else is one step away."""
+    safe_modules: frozenset[str]
+    """Top-level names under which everything is safe, for a reason that the data gives."""
 
 
 @cache
-def _known() -> dict[str, Any]:
-    known: dict[str, Any] = load("callables.json")
-    return known
+def _known() -> _Known:
+    safe: dict[str, str] = {}
+    dangerous: dict[str, str] = {}
+    parts: set[str] = set()
+    modules: set[str] = set()
+    for name in names("callables"):
+        library: dict[str, Any] = load(f"callables/{name}")
+        for entry in library["safe"]:
+            reason = f"{library['library']} {library['version']}: {entry['reason']}"
+            for module, members in entry["names"].items():
+                safe |= {f"{module}.{member}": reason for member in members}
+        dangerous |= library.get("dangerous_modules", {}) | library.get("dangerous", {})
+        parts.update(library.get("dangerous_parts", ()))
+        modules.update(library.get("safe_modules", ()))
+    return _Known(safe, dangerous, frozenset(parts), frozenset(modules))
 
 
 def capability(name: str) -> str:
     """Say whether it is ``safe``, ``unknown``, or what it does: ``executes``, ``network`` and so on.
 
-    The exact name counts first, then the longest reviewed module in front of it; a name that walks
-    through ``os``, ``sys``, ``builtins`` and their like reaches them from wherever it starts.
+    The exact name counts first, then the longest reviewed module or class in front of it; a name that
+    walks through ``os``, ``sys``, ``builtins`` and their like reaches them from wherever it starts.
     """
     known = _known()
-    if name in known["dangerous"]:
-        return str(known["dangerous"][name])
-    if name in known["safe"]:
+    if name in known.safe or name.partition(".")[0] in known.safe_modules:
         return "safe"
-    parts = name.split(".")
-    for length in range(min(len(parts), 8), 0, -1):
-        prefix = ".".join(parts[:length])
-        found = known["dangerous_modules"].get(prefix) or known["dangerous"].get(prefix)
+    parts = name.split(".", _DEEPEST)
+    for length in range(len(parts), 0, -1):
+        found = known.dangerous.get(".".join(parts[:length]))
         if found:
-            return str(found)
-    if not set(parts[1:]).isdisjoint(known["dangerous_parts"]):
+            return found
+    if not known.parts.isdisjoint(name.split(".")[1:]):
         return "resolves-names"
     return "unknown"
+
+
+def reason(name: str) -> str:
+    """Why a safe name counts as safe: the library, its version, and the review; empty for any other."""
+    return _known().safe.get(name, "")
+
+
+def safe_names() -> tuple[str, ...]:
+    """Every name that counts as safe, sorted."""
+    return tuple(sorted(_known().safe))
 
 
 @cache

@@ -5,17 +5,18 @@ from __future__ import annotations
 import _compat_pickle
 import re
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from scanner.data import load
+from scanner.data.capabilities import capability
 from scanner.errors import BudgetExceeded, FormatError
 from scanner.inspection import Child, Format, Head, Note, Read
 from scanner.model import Check, Coverage, Facts, Finding, Gap, Location, Rule, Severity, Tensor
 from scanner.reader import Budget, BytesReader, Cursor, Reader, Window
 from scanner.wire.pickle import Machine
 from scanner.wire.pickle_values import Blob, Event, Global, Result, Table, show
+from scanner.wire.torch_pickle import has_legacy_magic
 
 _REMEDY = "Do not load the file. Ask its publisher for the weights as safetensors."
 DANGEROUS = Rule(
@@ -88,19 +89,11 @@ _WRAPPERS = (
 )
 # Known-safe callables whose arguments tell something: where an array's bytes follow, what a tensor is.
 _WATCHED = frozenset({*_WRAPPERS, "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"})
-# The stream that torch wrote before 1.6 begins with this pickled number; `pytorch-legacy` reads it.
-_TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _STORAGES = {
     "FloatStorage": "f32", "HalfStorage": "f16", "BFloat16Storage": "bf16", "DoubleStorage": "f64",
     "LongStorage": "i64", "IntStorage": "i32", "ShortStorage": "i16", "CharStorage": "i8",
     "ByteStorage": "u8", "BoolStorage": "bool", "ComplexFloatStorage": "c64", "ComplexDoubleStorage": "c128",
 }  # fmt: skip
-
-
-@cache
-def _known() -> dict[str, Any]:
-    known: dict[str, Any] = load("callables.json")
-    return known
 
 
 def _spellings(found: Global) -> set[str]:
@@ -111,34 +104,20 @@ def _spellings(found: Global) -> set[str]:
 
 
 def classify(found: Global) -> str:
-    """``safe``, ``unknown`` or a capability such as ``executes``."""
-    known = _known()
-    spelled = sorted(_spellings(found))
-    for text in spelled:
-        if text in known["dangerous"]:
-            return str(known["dangerous"][text])
-    # Protocols 0 to 2 rewrite names: both spellings name the same object, so one safe one is enough.
-    if any(text in known["safe"] for text in spelled):
-        return "safe"
-    for text in spelled:
-        parts = text.split(".")
-        for length in range(1, min(len(parts), 6) + 1):
-            capability = known["dangerous_modules"].get(".".join(parts[:length]))
-            capability = capability or known["dangerous"].get(".".join(parts[:length]))
-            if capability:
-                return str(capability)
-    # A dotted name walks attributes: from any module that imports os, os is one step away.
-    if not {part for text in spelled for part in text.split(".")[1:]}.isdisjoint(known["dangerous_parts"]):
-        return "resolves-names"
-    return "unknown"
+    """``safe``, ``unknown`` or a capability such as ``executes``.
+
+    Protocols 0 to 2 rewrite names: both spellings name one object, so one that is known is enough.
+    """
+    known = sorted({capability(text) for text in _spellings(found)} - {"unknown"})
+    return "unknown" if not known else known[0] if "safe" not in known else "safe"
 
 
 def _matches(head: Head) -> bool:
     data = head.data
+    if has_legacy_magic(data):  # the stream that torch wrote before 1.6: `pytorch-legacy` reads it
+        return False
     if data[:1] == b"\x80":
-        if data.startswith(_TORCH_MAGIC) or len(data) < 3 or data[1] > 5:
-            return False
-        return not _is_length(data)
+        return len(data) > 2 and data[1] <= 5 and not _is_length(data)
     if not data or data[0] not in b"c(]}iVSIFLNl)\x8c\x93XU\x95":
         return False
     # Protocols 0 and 1 have no magic: the bytes have to run as a pickle, up to its STOP at the end of the
@@ -197,6 +176,18 @@ def _is_length(data: bytes) -> bool:
     except BudgetExceeded:
         return False
     return False
+
+
+def _module_of(target: Any) -> Any:
+    """What torch's loaders make of a persistent id that names a class: that class.
+
+    Before 1.6 whole modules were written so (torch/serialization.py, ``persistent_load``).
+    """
+    if isinstance(target, Result) and target.of is None and len(target.arguments) == 1:
+        named = target.arguments[0]
+        if isinstance(named, tuple) and named[:1] == ("module",) and len(named) > 1:
+            return named[1]
+    return target
 
 
 class _Stream:
@@ -259,9 +250,11 @@ class _Stream:
         yield Finding(rule, self._where.at(event.offset), message, evidence=evidence)
 
     def _call(self, event: Event) -> Iterator[Note]:
-        found = event.target
+        found = _module_of(event.target)
         if isinstance(found, Global):
-            yield from self._judge(event, f"loading calls {show(found)}{show(event.value)}", "call")
+            yield from self._judge(
+                replace(event, target=found), f"loading calls {show(found)}{show(event.value)}", "call"
+            )
             if self._class_of(found) != "safe":
                 yield from self._nested(found, event.value)
             return
