@@ -391,3 +391,9 @@ def test_two_thousand_files_are_written_in_time_that_grows_with_them() -> None:
 def test_another_version_is_refused() -> None:
     with pytest.raises(BomError, match=r"choose 1\.6 or 1\.7"):
         cyclonedx.render(_model(), spec="1.5")
+
+
+def test_nothing_at_all_is_a_bill_without_evidence() -> None:
+    main = _main(_document(report()))
+    assert "evidence" not in main
+    assert "components" not in main

@@ -213,7 +213,9 @@ def _place(entry: InventoryField) -> str:
     return f"{entry.path}#{entry.pointer}" if entry.pointer else entry.path
 
 
-def _evidence(subject: Subject, single: FileResult | None, purl: PackageURL | None) -> ComponentEvidence:
+def _evidence(
+    subject: Subject, single: FileResult | None, purl: PackageURL | None
+) -> ComponentEvidence | None:
     """How the identity is known: from hashes that we computed, and from what the Hub says of the commit."""
     report = subject.report
     identities = []
@@ -230,6 +232,8 @@ def _evidence(subject: Subject, single: FileResult | None, purl: PackageURL | No
         Occurrence(bom_ref=f"occurrence:{quoted(path)}", location=path, additional_context="weights")
         for path in paths
     ]
+    if not identities and not occurrences:
+        return None
     return ComponentEvidence(identity=identities, occurrences=occurrences)
 
 
