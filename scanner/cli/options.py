@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,8 +106,10 @@ def _decorate(command: Command, options: Sequence[Callable[[Command], Command]])
     return command
 
 
-def weigh(targets: Sequence[str], policy: str, given: dict[str, Any]) -> list[Report]:
-    """Scan every target with the options that click collected."""
+def weigh(
+    targets: Sequence[str], policy: str, given: dict[str, Any], spent: list[float] | None = None
+) -> list[Report]:
+    """Scan every target with the options that click collected; append the seconds that each took."""
     kind = Kind(given["kind"]) if given.get("kind") else None
     source = Options(
         token=given.get("token"),
@@ -123,8 +126,11 @@ def weigh(targets: Sequence[str], policy: str, given: dict[str, Any]) -> list[Re
         _progress(quiet=bool(given.get("quiet"))) as progress,
     ):
         for text in targets:
+            started = time.monotonic()
             request = Request(Target(text, kind), policy, source, limits, trust, now=moment)
             reports.append(scan_artefact(request, workers=workers, progress=progress))
+            if spent is not None:
+                spent.append(time.monotonic() - started)
     return reports
 
 
@@ -144,8 +150,6 @@ def _progress(*, quiet: bool) -> Iterator[Progress | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    import time  # noqa: PLC0415 - only on a terminal
-
     from rich.console import Console  # noqa: PLC0415
 
     console = Console(stderr=True)

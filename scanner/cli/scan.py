@@ -30,7 +30,7 @@ from scanner.result import Decision, Report
 @click.option(
     "--now", metavar="DATE", help="Judge waivers and certificates as of this day (UTC); default: now."
 )
-@output_options(("terminal", "json"))
+@output_options(("terminal", "json", "sarif", "markdown"))
 @trust_options
 @source_options
 @run_options
@@ -45,9 +45,10 @@ def command(targets: tuple[str, ...], policy: str, form: str, output: str | None
     Example:
       weighbridge scan ./model --policy strict --format json -o scan.json
     """
-    reports = weigh(targets, policy, given)
+    spent: list[float] = []
+    reports = weigh(targets, policy, given, spent)
     if form == "terminal":
-        _terminal(reports, output, verbose=-1 if given["quiet"] else given["verbose"])
+        _terminal(reports, spent, output, verbose=-1 if given["quiet"] else given["verbose"])
     else:
         from scanner.report import render  # noqa: PLC0415 - one report format is needed, not all
 
@@ -62,7 +63,7 @@ def exit_code(reports: list[Report]) -> int:
     return worst.exit_code
 
 
-def _terminal(reports: list[Report], output: str | None, *, verbose: int) -> None:
+def _terminal(reports: list[Report], spent: list[float], output: str | None, *, verbose: int) -> None:
     import io  # noqa: PLC0415
 
     from rich.console import Console  # noqa: PLC0415 - only for people
@@ -71,7 +72,9 @@ def _terminal(reports: list[Report], output: str | None, *, verbose: int) -> Non
 
     buffer = io.StringIO()
     console = Console() if output is None else Console(file=buffer, width=100)
-    for report in reports:
-        terminal.render(report, console, verbose=verbose)
+    for report, seconds in zip(reports, spent, strict=True):
+        # A time is for people: what is written to a file or a pipe is the same for the same bytes.
+        shown = seconds if console.is_terminal and output is None else None
+        terminal.render(report, console, verbose=verbose, seconds=shown)
     if output is not None:
         emit(buffer.getvalue(), output)

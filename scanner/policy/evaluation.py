@@ -19,8 +19,8 @@ from scanner.result import Decision, Judged, Outcome, Reason, Verdict, Verificat
 
 _COVERAGE = (Coverage.NONE, Coverage.SAMPLED, Coverage.STRUCTURE, Coverage.WHOLE)
 _NAMED = 3
-SIGNATURES = ("oms", "sigstore", "dsse", "pgp", "x509", "cosign")
-"""Beginnings of the claims that are signatures; all others are plain digests."""
+_UNREAD = "Convert or remove what was not read, or accept this kind of gap in a policy (gaps.accept)."
+_SIGNATURES = frozenset({"oms", "sigstore-bundle", "dsse", "signature"})
 
 
 class _Weight(Enum):
@@ -138,9 +138,7 @@ def _gaps(case: _Case) -> Iterator[_Call]:
         count = len(open_gaps)
         things = "1 thing" if count == 1 else f"{count} things"
         message = f"{things} could not be read: {_listed([str(gap.location) for gap in open_gaps])}"
-        yield case.call(
-            _Weight.INCOMPLETE, message, "gaps", "allow", remedy="What was not read is not clean."
-        )
+        yield case.call(_Weight.INCOMPLETE, message, "gaps", "allow", remedy=_UNREAD)
 
 
 def _accepted(case: _Case, gap: Gap) -> bool:
@@ -188,7 +186,7 @@ def _signatures(case: _Case) -> Iterator[_Call]:
     wanted = case.policy.body.signatures
     if not wanted.required:
         return
-    checked = [v for v in case.evidence.verifications if v.claim.startswith(SIGNATURES)]
+    checked = [v for v in case.evidence.verifications if v.claim in _SIGNATURES]
     good = [v for v in checked if v.outcome is Outcome.VERIFIED and _trusted(case, v)]
     if not good:
         said = [f"{v.claim}: {v.outcome.value}, {v.reason}" for v in checked] or ["there is none"]
@@ -197,7 +195,7 @@ def _signatures(case: _Case) -> Iterator[_Call]:
         message = f"no signature verifies: {_listed(said)}"
         yield case.call(_Weight.FAIL, message, "signatures", "required")
     elif wanted.cover_all:
-        covered = {path for v in good for path in v.subject}
+        covered = {path for v in good for path in (*v.subject, *v.ignored)}
         covered |= {v.location.path for v in checked if v.location}
         bare = [file.path for file in case.evidence.files if file.path not in covered]
         if bare:
@@ -237,11 +235,11 @@ def _ask(case: _Case, rule: CustomRule, program: Compiled) -> tuple[list[tuple[s
     wanted = rule.require is not None
     if rule.each is Each.ARTEFACT:
         try:
-            return (None if program.answer(case.facts.lists()) is wanted else []), ""
+            return (None if program.answer(case.facts.lists(program.used)) is wanted else []), ""
         except NotEvaluated as error:
             return None, str(error)
     broken = []
-    for item, row in case.facts.each(RECORD_OF[rule.each]):
+    for item, row in case.facts.each(RECORD_OF[rule.each], program.used):
         try:
             if program.answer(row) is not wanted:
                 broken.append(_named(item))

@@ -47,6 +47,8 @@ class Compiled:
 
     each: Each
     program: Any
+    used: frozenset[str]
+    """Variables that the expression names."""
 
     def answer(self, data: Mapping[str, object]) -> bool:
         """True or false.
@@ -82,9 +84,9 @@ def compile_expression(text: str, each: Each) -> Compiled | list[Problem]:
     if program.return_type().name() != "BOOL":
         kind = program.return_type().name().lower()
         return [Problem(f"gives {kind}, but has to give true or false", 0)]
-    found, patterns = read(program.serialize(), variables)
+    found, patterns, used = read(program.serialize(), variables)
     found += (problem for pattern, offset in patterns for problem in _pattern_problems(pattern, offset))
-    return found or Compiled(each, program)
+    return found or Compiled(each, program, used)
 
 
 @cache

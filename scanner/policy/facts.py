@@ -228,16 +228,17 @@ class Facts:
     items: Mapping[str, tuple[object, ...]]
     """List name to the things themselves."""
 
-    def lists(self) -> dict[str, Any]:
-        """Everything that a rule about the whole artefact sees."""
-        rows = {name: [LISTS[name].row(item) for item in items] for name, items in self.items.items()}
-        return {**self.whole, **rows}
+    def lists(self, used: frozenset[str]) -> dict[str, Any]:
+        """What a rule about the whole artefact sees, as far as it uses it."""
+        wanted = {name: items for name, items in self.items.items() if name in used}
+        return {**self.whole, **{name: [LISTS[name].row(x) for x in items] for name, items in wanted.items()}}
 
-    def each(self, record: Record) -> Iterable[tuple[object, dict[str, Value]]]:
-        """Every item of a list, with what a rule about each of them sees."""
+    def each(self, record: Record, used: frozenset[str]) -> Iterable[tuple[object, dict[str, Value]]]:
+        """Every item of a list, with what a rule about each of them sees, as far as it uses it."""
+        whole = {name: value for name, value in self.whole.items() if name in used}
+        wanted = [(name, fact) for fact in record.fields if (name := f"{record.name}.{fact.name}") in used]
         for item in self.items[record.plural]:
-            own = {f"{record.name}.{name}": value for name, value in record.row(item).items()}
-            yield item, {**self.whole, **own}
+            yield item, {**whole, **{name: _clean(fact.get(item)) for name, fact in wanted}}
 
 
 def facts(evidence: Evidence, judged: tuple[Judged, ...]) -> Facts:

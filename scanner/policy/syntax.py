@@ -103,6 +103,11 @@ class _Checked:
     def offset(self, expression: _Message) -> int:
         return self._positions.get(expression.number(2), 0)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that the expression refers to."""
+        return frozenset(reference.text(1) for reference in self._references.values())
+
     def name(self, expression: _Message) -> str:
         """The variable that a node stands for: ``file.path`` is one variable for CEL."""
         reference = self._references.get(expression.number(2))
@@ -116,15 +121,15 @@ class _Checked:
 Scope = Mapping[str, str]
 
 
-def read(serialized: bytes, variables: Scope) -> tuple[list[Problem], list[tuple[str, int]]]:
-    """What is wrong with an expression that CEL itself has accepted, and the patterns it writes out.
+def read(serialized: bytes, variables: Scope) -> tuple[list[Problem], list[tuple[str, int]], frozenset[str]]:
+    """What is wrong with an expression that CEL itself has accepted; its patterns; its variables.
 
     Each pattern comes with its offset. ``variables`` are the names that the expression may use, with
     the types of their declarations; a list of records is ``list(record:files)``.
     """
     walk = _Walk(_Checked(serialized))
     walk.type_of(walk.checked.expression, variables)
-    return walk.found, walk.patterns
+    return walk.found, walk.patterns, walk.checked.names & set(variables)
 
 
 class _Walk:

@@ -10,6 +10,8 @@ from scanner.result import Report
 # name -> module with ``render(reports) -> str``; terminal output needs a console and stands apart.
 FORMATS = {
     "json": "scanner.report.json_report",
+    "sarif": "scanner.report.sarif",
+    "markdown": "scanner.report.markdown",
 }
 
 

@@ -109,14 +109,14 @@ def test_expressions_see_the_facts(text: str, expected: bool | None) -> None:
         gaps=(gap(),),
         inventory=(("licence", "mit"),),
     )
-    values = facts(given, (Judged(found, found.rule.severity),)).lists()
+    values = facts(given, (Judged(found, found.rule.severity),))
     program = compile_expression(text, Each.ARTEFACT)
     assert isinstance(program, Compiled), program
     if expected is None:
         with pytest.raises(NotEvaluated):
-            program.answer(values)
+            program.answer(values.lists(program.used))
     else:
-        assert program.answer(values) is expected
+        assert program.answer(values.lists(program.used)) is expected
 
 
 @pytest.mark.parametrize("key", ["require", "deny"])
