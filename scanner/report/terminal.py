@@ -128,7 +128,9 @@ class _Printer:
         shown = visible(name)
         if self._ascii:
             shown = shown.encode("ascii", "backslashreplace").decode()
-        row = Text(f" {word} ", style=style).append(f" {shown}", style="bold not reverse")
+        # The padding belongs to the coloured field; where there is none, a line starts with the word.
+        field = f" {word} " if self._console.color_system else f"{word} "
+        row = Text(field, style=style).append(f" {shown}", style="bold not reverse")
         row.truncate(self.width, overflow="ellipsis" if not self._ascii else "crop")
         self._out(row)
 
@@ -142,16 +144,16 @@ class _Printer:
 
 def _banner(report: Report, printer: _Printer) -> None:
     word, style = _WORDS[report.verdict.decision]
-    printer.banner(word, style, report.artefact.name)
+    artefact = report.artefact
+    revision = f" @ {artefact.revision[:12]}" if artefact.revision else ""
+    printer.banner(word, style, artefact.name + revision)
 
 
 def _identity(report: Report, seconds: float | None) -> Iterator[Line]:
     artefact = report.artefact
     parts = [artefact.source]
-    if artefact.revision:
-        asked = artefact.requested_revision
-        short = artefact.revision[:12]
-        parts.append(f"{asked} = {short}" if asked and asked != artefact.revision else f"revision {short}")
+    if artefact.requested_revision not in {None, artefact.revision}:
+        parts.append(f"asked for {artefact.requested_revision}")
     parts.append(f"{plural(len(report.files), 'file')}, {size(sum(file.size for file in report.files))}")
     parts.append(_coverage(report.files))
     if seconds is not None:

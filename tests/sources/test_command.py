@@ -33,7 +33,7 @@ def test_a_private_repository_with_a_token_of_the_environment(hub: Hub) -> None:
     assert "give a token (--token or HF_TOKEN)" in refused.stderr
     passed = weighbridge(hub, "scan", "hf://org/name", "-vv", HF_TOKEN=f"{TOKEN}\n")
     assert passed.returncode == 0, passed.stderr
-    assert f"it is {commit} now" in passed.stdout
+    assert f"it is {commit} now" in " ".join(passed.stdout.split())
     assert TOKEN not in passed.stdout + passed.stderr
 
 
