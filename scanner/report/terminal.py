@@ -7,11 +7,9 @@ first and the rest is shortened until the whole fits. Nothing in a report is eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from scanner.model import Coverage, FileResult, Location
 from scanner.report.grouping import (
@@ -24,6 +22,7 @@ from scanner.report.grouping import (
     size,
     visible,
 )
+from scanner.report.screen import Line, Printer
 from scanner.result import Decision, Inventory, Reason, Report
 
 _WORDS = {
@@ -37,27 +36,11 @@ _MARKS = {
     Effect.NOTED: ("·", "dim"),
     Effect.WAIVED: ("~", "cyan"),
 }
-# For terminals and files that cannot show the signs.
-_ASCII = str.maketrans({"✗": "x", "·": "-", "→": ">", "…": "...", "›": ">", "×": "x"})
-_WIDEST = 100
 _LINES = 22
 _NAMED = 3
 _LONG = 72
 _LISTED = 5
 """Lines for the refusals behind the first: that one is told in full."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line before it is cut to the width: what it says, how far it is indented, its style."""
-
-    text: str
-    style: str = ""
-    indent: int = 2
-    hang: int = 0
-    """Further indent of continued lines."""
-    rows: int = 2
-    """How many rows it may take on one screen; with ``-v`` it takes what it needs."""
 
 
 def render(report: Report, console: Console, *, verbose: int = 0, seconds: float | None = None) -> None:
@@ -70,7 +53,7 @@ def render(report: Report, console: Console, *, verbose: int = 0, seconds: float
             the inventory and the verifications, too.
         seconds: How long it took, if somebody measured it.
     """
-    printer = _Printer(console, everything=verbose > 0)
+    printer = Printer(console, everything=verbose > 0)
     _banner(report, printer)
     if verbose < 0:
         return
@@ -84,65 +67,7 @@ def render(report: Report, console: Console, *, verbose: int = 0, seconds: float
     printer.blank()
 
 
-class _Printer:
-    """Writes lines cut to the width, and counts them."""
-
-    def __init__(self, console: Console, *, everything: bool) -> None:
-        self._console = console
-        self._everything = everything
-        self.width = max(20, min(console.width, _WIDEST))
-        self._ascii = console.options.ascii_only
-        self.printed = 0
-
-    def wrapped(self, line: Line) -> list[Text]:
-        """The lines that one becomes; words longer than a line are broken."""
-        text = visible(line.text)
-        if self._ascii:
-            text = text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
-        room = self.width - line.indent
-        first = Text(text, style=line.style).wrap(self._console, room)
-        rows = list(first)
-        if line.hang and len(rows) > 1:
-            rest = Text(text[len(rows[0].plain) :].lstrip(), style=line.style)
-            rows = [rows[0], *rest.wrap(self._console, room - line.hang)]
-        if not self._everything and len(rows) > line.rows:
-            rows = rows[: line.rows]
-            rows[-1].truncate(room - line.hang - 3)
-            rows[-1].append("..." if self._ascii else "…")
-        made = []
-        for number, row in enumerate(rows):
-            row.rstrip()
-            pad = line.indent + (line.hang if number else 0)
-            made.append(Text(" " * pad).append_text(row))
-        return made
-
-    def lines(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            for row in self.wrapped(line):
-                self._out(row)
-
-    def blank(self) -> None:
-        self._out(Text())
-
-    def banner(self, word: str, style: str, name: str) -> None:
-        shown = visible(name)
-        if self._ascii:
-            shown = shown.encode("ascii", "backslashreplace").decode()
-        # The padding belongs to the coloured field; where there is none, a line starts with the word.
-        field = f" {word} " if self._console.color_system else f"{word} "
-        row = Text(field, style=style).append(f" {shown}", style="bold not reverse")
-        row.truncate(self.width, overflow="ellipsis" if not self._ascii else "crop")
-        self._out(row)
-
-    def height(self, lines: Sequence[Line]) -> int:
-        return sum(len(self.wrapped(line)) for line in lines)
-
-    def _out(self, row: Text) -> None:
-        self._console.print(row, soft_wrap=True, highlight=False, markup=False, emoji=False)
-        self.printed += 1
-
-
-def _banner(report: Report, printer: _Printer) -> None:
+def _banner(report: Report, printer: Printer) -> None:
     word, style = _WORDS[report.verdict.decision]
     artefact = report.artefact
     revision = f" @ {artefact.revision[:12]}" if artefact.revision else ""
@@ -204,7 +129,7 @@ def _inventory(inventory: Inventory) -> Iterator[Line]:
         yield Line(" · ".join(facts), "dim", 1, 1)
 
 
-def _one_screen(report: Report, printer: _Printer) -> None:
+def _one_screen(report: Report, printer: Printer) -> None:
     """Refusals in full as long as there is room, then in short; then gaps, warnings, counts and hints."""
     verdict = report.verdict
     shown = groups(verdict)
@@ -239,7 +164,7 @@ def _one_screen(report: Report, printer: _Printer) -> None:
             printer.lines(lines)
 
 
-def _fitting(variants: list[list[list[Line]]], room: int, printer: _Printer) -> list[list[Line]]:
+def _fitting(variants: list[list[list[Line]]], room: int, printer: Printer) -> list[list[Line]]:
     """At most 1 + _LISTED blocks, each in the longest variant for which there is room.
 
     The last variant of each is the shortest, and is what stays when there is room for nothing else.
@@ -270,7 +195,7 @@ def _tail(report: Report, shown: Sequence[Group], named: int) -> list[Line]:
     ]
 
 
-def _everything(report: Report, printer: _Printer, verbose: int) -> None:
+def _everything(report: Report, printer: Printer, verbose: int) -> None:
     verdict = report.verdict
     for reason in bare(verdict.reasons):
         if not _about_gaps(reason):
@@ -288,7 +213,7 @@ def _everything(report: Report, printer: _Printer, verbose: int) -> None:
         _files(report, printer)
 
 
-def _files(report: Report, printer: _Printer) -> None:
+def _files(report: Report, printer: Printer) -> None:
     printer.blank()
     printer.lines([Line("Files", "bold", 0)])
     for file in report.files:
