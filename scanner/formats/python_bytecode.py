@@ -16,7 +16,7 @@ PRESENT = Rule(
     finds="Byte code of Python (`.pyc`).",
     why="An import runs it, and nobody can read it: it need not be what the source beside it says.",
     remedy="Delete `__pycache__`; Python compiles the source again.",
-    example="`__pycache__/modeling.cpython-311.pyc`",
+    example="`__pycache__/model.cpython-311.pyc`",
     limits="Byte code is recognised, not judged.",
     references=("CWE-829", "PEP 3147"),
 )
