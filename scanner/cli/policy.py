@@ -37,8 +37,8 @@ def check(policy: str) -> None:
     from scanner.policy import load  # noqa: PLC0415
 
     found = load(policy, known())
-    parts = [f"{len(found.body.rules)} rules of its own", f"{len(found.body.waivers)} waivers"]
-    emit(printable(f"{found.path}: policy {found.name} is valid ({', '.join(parts)})\n"), None)
+    parts = f"rules of its own: {len(found.body.rules)}, waivers: {len(found.body.waivers)}"
+    emit(printable(f"{found.path}: policy {found.name} is valid ({parts})\n"), None)
 
 
 @command.command("explain")

@@ -106,7 +106,7 @@ def _coverage(files: Sequence[FileResult]) -> str:
     counts = Counter(file.coverage for file in files)
     words = {
         Coverage.WHOLE: "read whole",
-        Coverage.STRUCTURE: "by structure",
+        Coverage.STRUCTURE: "structure only",
         Coverage.SAMPLED: "sampled",
         Coverage.NONE: "not read",
     }

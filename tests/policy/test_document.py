@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from scanner.catalogue import known
 from scanner.errors import PolicyError
 from scanner.model import Severity
-from scanner.policy.document import load, packs
+from scanner.policy.document import PACKS, load, packs
 from scanner.policy.schema import json_schema
 from scanner.policy.tree import LIMIT, read_tree
 from tests.policy.make import KNOWN, SHA, policy, waiver
@@ -64,7 +64,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path, body: str, place: str, messa
     with pytest.raises(PolicyError) as caught:
         policy(tmp_path, body)
     assert message in str(caught.value)
-    assert str(caught.value).startswith(f"{tmp_path}/p.yaml:{place}: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'p.yaml'}:{place}: ")
     line, column = (int(part) for part in place.split(":"))
     assert (caught.value.line, caught.value.column) == (line, column)
     caret = str(caught.value).split("\n")[-1]
@@ -223,7 +223,7 @@ def test_the_published_schema_is_the_one_of_the_models_and_takes_the_packs() -> 
     assert published == json_schema()
     validator = jsonschema.Draft202012Validator(published)
     for name in packs():
-        body = YAML(typ="safe").load((ROOT / "policies" / f"{name}.yaml").read_text("utf-8"))
+        body = YAML(typ="safe").load((PACKS / f"{name}.yaml").read_text("utf-8"))
         validator.validate(body)
         assert load(name, known()).name == name
     assert not validator.is_valid({"version": 1, "gaet": {}})

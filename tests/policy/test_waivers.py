@@ -25,7 +25,7 @@ def test_a_waived_finding_stays_in_the_report_and_refuses_no_more(tmp_path) -> N
     (entry,) = verdict.judged
     assert entry.finding is HIGH
     assert entry.severity is Severity.HIGH
-    assert entry.waived_by == f"jane until 2027-03-01: reviewed (T-1) [{tmp_path}/p.yaml:3]"
+    assert entry.waived_by == f"jane until 2027-03-01: reviewed (T-1) [{tmp_path / 'p.yaml'}:3]"
 
 
 @pytest.mark.parametrize(
