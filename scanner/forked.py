@@ -11,6 +11,7 @@ import sys
 from types import TracebackType
 
 import scanner.examination  # noqa: F401 - loaded on purpose
+from scanner.formats import all_formats
 
 _GONE = (FileNotFoundError, BrokenPipeError, ConnectionError, EOFError)
 
@@ -20,4 +21,5 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
         sys.__excepthook__(kind, error, trace)
 
 
+all_formats()  # which imports every one of them
 sys.excepthook = _hook

@@ -73,10 +73,11 @@ def scan_artefact(
         ScannerError: The target, the policy or named trust material cannot be used: nothing was
             decided. What cannot be read inside the artefact is a gap in the report instead.
     """
-    rules = policy.load(request.policy, known())
-    request.trust.check()
-    resolved = resolve(request.target, request.source)
     with nullcontext(workers) if workers else Workers() as pool:
+        pool.start()
+        rules = policy.load(request.policy, known())
+        request.trust.check()
+        resolved = resolve(request.target, request.source)
         files = _examine_all(resolved, request, pool, progress)
     artefact = resolved.artefact
     unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()

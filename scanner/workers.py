@@ -114,6 +114,11 @@ class Workers:
             self._pool.join()
             self._pool = None
 
+    def start(self) -> None:
+        """Begin starting the processes, which takes a moment that the caller can use."""
+        for _ in range(self.count):
+            self._start().schedule(os.getpid)
+
     def _start(self) -> Any:
         if self._pool is None:
             method = "spawn" if sys.platform == "win32" else "forkserver"
