@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scanner.errors import PolicyError
@@ -20,6 +20,7 @@ from scanner.policy.typed import typed
 
 PACKS = Path(__file__).parent / "packs"
 _EXTENDS = 4
+_OWN = frozenset({"name", "description", "extends"})
 # Lists of which a policy and the one it extends are both in force.
 _ADDED: frozenset[Keys] = frozenset({("rules",), ("severities",), ("waivers",), ("gaps", "accept")})
 
@@ -113,6 +114,11 @@ def _read(path: Path, shown: str, above: tuple[Path, ...]) -> tuple[Tree, list[s
     if len(chain) > _EXTENDS:
         raise tree.problem(f"more than {_EXTENDS} policies extend one another", place)
     lower, digests = _read(below, name, chain)
+    for each in (lower, tree):  # joined, the version of one would hide the other's
+        if not isinstance(each.value, dict) or each.value.get("version") != 1:
+            raise each.problem("version: 1 is required", each.place(("version",)))
+    # What a report calls a policy is the file's own: one with waivers is not "baseline".
+    lower = replace(lower, value={k: v for k, v in lower.value.items() if k not in _OWN})
     return overlay(lower, tree, _ADDED), [digest, *digests]
 
 

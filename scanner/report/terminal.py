@@ -261,8 +261,11 @@ def _compact(group: Group) -> Iterator[Line]:
     first = group.entries[0]
     text = f"{mark} {group.severity.value} {group.rule.id}{count}: {_brief(first.finding.location)}"
     if first.waived_by:
-        text += f", waived by {first.waived_by}"
-    yield Line(text, style, 0, 2, 1)
+        path = _brief(Location(first.finding.location.path))
+        text = (
+            f"{mark} {group.severity.value} {group.rule.id}{count} in {path} is waived by {first.waived_by}"
+        )
+    yield Line(text, style, 0, 2, 2 if first.waived_by else 1)
 
 
 def _short(shown: Sequence[Group], effect: Effect, most: int) -> Iterator[Line]:

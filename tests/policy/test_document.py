@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -137,7 +138,8 @@ def test_a_policy_extends_another(tmp_path) -> None:
         "deep/above.yaml",
     )
     body = above.body
-    assert (body.name, body.gate.fail_on, body.gate.warn_on) == ("below", Severity.MEDIUM, Severity.INFO)
+    assert above.name == "above"
+    assert (body.name, body.gate.fail_on, body.gate.warn_on) == (None, Severity.MEDIUM, Severity.INFO)
     assert body.licences.allow == ("mit",)
     assert [(rule.id, rule.message) for rule in body.rules] == [("a", "x"), ("b", "y")]
     places = [
@@ -153,6 +155,22 @@ def test_a_mistake_in_the_extended_file_names_that_file(tmp_path) -> None:
     (tmp_path / "below.yaml").write_text("version: 1\ngaet: 1\n")
     with pytest.raises(PolicyError, match=r"below\.yaml:2:1: unknown key 'gaet'"):
         policy(tmp_path, "extends: below.yaml")
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "place"),
+    [
+        ("gate: {}", "version: 1\nextends: below.yaml", "below.yaml:1:1"),
+        ("version: 2", "version: 1\nextends: below.yaml", "below.yaml:1:10"),
+        ("version: 1", "extends: below.yaml", "p.yaml:1:1"),
+        ("- x", "version: 1\nextends: below.yaml", "below.yaml:1:1"),
+    ],
+)
+def test_each_file_has_its_version(tmp_path, below: str, above: str, place: str) -> None:
+    (tmp_path / "below.yaml").write_text(below)
+    (tmp_path / "p.yaml").write_text(above)
+    with pytest.raises(PolicyError, match=re.escape(f"{place}: version: 1 is required")):
+        load(str(tmp_path / "p.yaml"), KNOWN)
 
 
 @pytest.mark.parametrize(
