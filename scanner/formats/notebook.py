@@ -72,10 +72,7 @@ def _matches(head: Head) -> bool:
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     raw = read_whole(reader, budget, _LIMIT)
-    try:
-        document = json.parse(raw)
-    except FormatError:
-        return  # the json format reads the same bytes and reports what is wrong with them
+    document = json.parse(raw)
     notebook = document.value
     if not isinstance(notebook, dict):
         raise FormatError("a notebook is a JSON object")

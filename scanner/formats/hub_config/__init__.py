@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from scanner.errors import FormatError
 from scanner.formats.hub_config.claims import claims
 from scanner.formats.hub_config.judgement import Judgement
 from scanner.formats.hub_config.rules import RULES
@@ -39,10 +38,7 @@ def _matches(head: Head) -> bool:
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     raw = read_whole(reader, budget, json.WHOLE_LIMIT)
-    try:
-        document = json.parse(raw)
-    except FormatError:
-        return  # the json format reads the same bytes and reports what is wrong with them
+    document = json.parse(raw)
     budget.spend_items(len(raw) // 16)
     name = (where.members or (where.path,))[-1].rpartition("/")[2].lower()
     judgement = Judgement(document, where, name)
