@@ -20,10 +20,15 @@ def run(*arguments: str, expect: int) -> None:
 
 def main() -> None:
     """Run the demo."""
+    output = ROOT / "demo-output"
+    output.mkdir(exist_ok=True)
+    print("A clean model: weighed, its digests checked, its bill of materials written.", flush=True)
     run("scan", "fixtures/demo/clean", expect=0)
-    (ROOT / "demo-output").mkdir(exist_ok=True)
+    run("verify", "fixtures/demo/clean", expect=0)
     run("bom", "fixtures/demo/clean", "-o", "demo-output/aibom.cdx.json", expect=0)
+    print("\nThe same model, with a trojan in its pickle (an inert one: it names `true`).", flush=True)
     run("scan", "fixtures/demo/trojaned", expect=1)
+    print("\nThe clean one passed, the trojan was refused; the AIBOM is demo-output/aibom.cdx.json", flush=True)
 
 
 if __name__ == "__main__":
