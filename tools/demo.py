@@ -28,7 +28,9 @@ def main() -> None:
     run("bom", "fixtures/demo/clean", "-o", "demo-output/aibom.cdx.json", expect=0)
     print("\nThe same model, with a trojan in its pickle (an inert one: it names `true`).", flush=True)
     run("scan", "fixtures/demo/trojaned", expect=1)
-    print("\nThe clean one passed, the trojan was refused; the AIBOM is demo-output/aibom.cdx.json", flush=True)
+    print(
+        "\nThe clean one passed, the trojan was refused; the AIBOM is demo-output/aibom.cdx.json", flush=True
+    )
 
 
 if __name__ == "__main__":
