@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
+from click.testing import CliRunner
+
 from scanner.catalogue import all_rules
+from scanner.cli.app import app
 from scanner.policy.facts import RECORDS
 from scanner.policy.schema import json_schema
 from scanner.report.rule_page import page
@@ -63,16 +66,43 @@ def policy_guide() -> str:
 
 
 def readme() -> str:
-    """The README with every ``--help`` block as the command prints it today."""
+    """The README with every ``--help`` block as the command prints it today; none may be missing."""
+    wanted = list(verbs())
 
     def block(match: re.Match[str]) -> str:
-        verb = match["verb"].split()
-        env = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
-        command = [sys.executable, "-m", "scanner", *verb, "--help"]
-        text = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=ROOT).stdout
-        return match[1] + text.rstrip() + "\n" + match[3]
+        if match["verb"] not in wanted:
+            sys.exit(f"README.md: there is no verb for the block <!-- help: {match['verb']} -->")
+        wanted.remove(match["verb"])
+        return match[1] + help_of(match["verb"]).rstrip() + "\n" + match[3]
 
-    return _BLOCK.sub(block, README.read_text(encoding="utf-8"))
+    text = _BLOCK.sub(block, README.read_text(encoding="utf-8"))
+    if wanted:
+        sys.exit("".join(f"README.md: the block <!-- help: {verb} --> is missing\n" for verb in wanted))
+    return text
+
+
+def verbs() -> Iterator[str]:
+    """The command itself (an empty text), every verb, and the verbs of verbs."""
+    yield ""
+    found: list[tuple[str, click.Command]] = [("", app)]
+    for words, group in found:
+        if not isinstance(group, click.Group):
+            continue
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None, name
+            yield (verb := f"{words} {name}".strip())
+            found.append((verb, command))
+
+
+def help_of(verb: str) -> str:
+    """What the command prints, on a terminal of 80 columns."""
+    result = CliRunner(catch_exceptions=False).invoke(
+        app, [*verb.split(), "--help"], prog_name="weighbridge", terminal_width=80
+    )
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def main() -> None:

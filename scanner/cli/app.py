@@ -67,7 +67,7 @@ class _Failed(click.ClickException):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="weighbridge", message="%(prog)s %(version)s")
 def app() -> None:
-    r"""Weigh AI artefacts before they may enter: scan, verify, judge.
+    """Weigh AI artefacts before they may enter: scan, verify, judge.
 
     \b
     Example:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from scanner.cli import completion
 from scanner.cli.options import emit, output_options, printable, run_options, source_options, weigh
 from scanner.errors import ScannerError
 from scanner.result import Report
@@ -21,7 +22,7 @@ _SHOWN = 5
 
 
 @click.command("bom")
-@click.argument("target")
+@click.argument("target", shell_complete=completion.paths)
 @click.option(
     "--spec",
     type=click.Choice(["1.6", "1.7"]),
@@ -40,7 +41,7 @@ _SHOWN = 5
 def command(
     target: str, spec: str, timestamp: str | None, form: str, output: str | None, **given: Any
 ) -> None:
-    r"""Write the AI bill of materials of TARGET.
+    """Write the AI bill of materials of TARGET.
 
     Each field says whether it was observed, declared, inferred or is absent, and where it comes
     from. The same artefact gives the same bytes. Exits 0 when everything was looked at, 3 when

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from scanner.cli import completion
 from scanner.cli.options import emit, output_options, printable
 from scanner.errors import ScannerError
 
 
 @click.group("policy")
 def command() -> None:
-    r"""Check a policy file, explain it, and test it.
+    """Check a policy file, explain it, and test it.
 
     \b
     Example:
@@ -22,10 +23,10 @@ def command() -> None:
     """
 
 
-@command.command("check")
-@click.argument("policy")
+@command.command("check", short_help="Check keys, types, names and expressions.")
+@click.argument("policy", shell_complete=completion.policies)
 def check(policy: str) -> None:
-    r"""Check POLICY, a file or a shipped pack: keys, types, names, expressions.
+    """Check POLICY, a file or a shipped pack: keys, types, names, expressions.
 
     Exits 0, or 2 with every mistake at its line and column.
 
@@ -41,12 +42,12 @@ def check(policy: str) -> None:
     emit(printable(f"{found.path}: policy {found.name} is valid ({parts})\n"), None)
 
 
-@command.command("explain")
-@click.argument("policy")
-@click.argument("rule", required=False)
+@command.command("explain", short_help="Say what a policy demands.")
+@click.argument("policy", shell_complete=completion.policies)
+@click.argument("rule", required=False, shell_complete=completion.rules)
 @output_options(("terminal", "json"))
 def explain(policy: str, rule: str | None, form: str, output: str | None) -> None:
-    r"""Say what POLICY demands, or what it does with findings of RULE.
+    """Say what POLICY demands, or what it does with findings of RULE.
 
     \b
     Example:
@@ -72,11 +73,11 @@ def explain(policy: str, rule: str | None, form: str, output: str | None) -> Non
     emit(printable(head + body), output)
 
 
-@command.command("test")
-@click.argument("policy")
+@command.command("test", short_help="Judge cases and compare with what they expect.")
+@click.argument("policy", shell_complete=completion.policies)
 @click.argument("tests", type=click.Path(dir_okay=False))
 def test(policy: str, tests: str) -> None:
-    r"""Judge every case of TESTS by POLICY and compare with what the case expects.
+    """Judge every case of TESTS by POLICY and compare with what the case expects.
 
     A case has facts, or names a saved JSON report. Exits 0 when all come out as expected, 1 when one
     does not, 2 when a file cannot be used.

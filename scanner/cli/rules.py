@@ -6,15 +6,16 @@ import json
 
 import click
 
+from scanner.cli import completion
 from scanner.cli.options import emit, output_options
 from scanner.errors import ScannerError
 
 
 @click.command("rules")
-@click.argument("ident", required=False)
+@click.argument("ident", required=False, shell_complete=completion.rules)
 @output_options(("terminal", "json"))
 def command(ident: str | None, form: str, output: str | None) -> None:
-    r"""List every rule, or print the page of the rule IDENT.
+    """List every rule, or print the page of the rule IDENT.
 
     \b
     Example:

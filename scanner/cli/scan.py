@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from scanner.cli import completion
 from scanner.cli.options import (
     emit,
     output_options,
@@ -19,12 +20,13 @@ from scanner.result import Decision, Report
 
 
 @click.command("scan")
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("targets", nargs=-1, required=True, shell_complete=completion.paths)
 @click.option(
     "-p",
     "--policy",
     default="baseline",
     show_default=True,
+    shell_complete=completion.policies,
     help="Shipped pack (baseline, strict) or a policy file.",
 )
 @click.option(
@@ -35,7 +37,7 @@ from scanner.result import Decision, Report
 @source_options
 @run_options
 def command(targets: tuple[str, ...], policy: str, form: str, output: str | None, **given: Any) -> None:
-    r"""Weigh TARGETS and exit with the verdict: 0 pass, 1 fail, 3 incomplete.
+    """Weigh TARGETS and exit with the verdict: 0 pass, 1 fail, 3 incomplete.
 
     A target is a file, a folder, a local Hub cache, hf://org/name[@revision],
     hf://datasets/org/name[@revision], a pasted Hub address or https://host/file.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from scanner.cli import completion
 from scanner.cli.options import (
     emit,
     output_options,
@@ -28,7 +29,7 @@ _SHOWN = 5
 
 
 @click.command("verify")
-@click.argument("target")
+@click.argument("target", shell_complete=completion.paths)
 @output_options(("terminal", "json"))
 @click.option("--now", metavar="DATE", help="Judge certificates as of this day (UTC); default: now.")
 @trust_options
@@ -48,8 +49,9 @@ def command(target: str, form: str, output: str | None, **given: Any) -> None:
     \b
     Example:
       weighbridge verify ./model --public-key publisher.pub
-      weighbridge verify ./model --identity me@example.org --issuer https://accounts.google.com
-    """  # noqa: D301 - click wants the backspace itself
+      weighbridge verify ./model --identity me@example.org \\
+          --issuer https://accounts.google.com
+    """
     demanding = trust_of(given).demanding
     report = weigh((target,), "baseline", given)[0]
     body = json_report.document(report)["verifications"]
