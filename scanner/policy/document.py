@@ -18,7 +18,10 @@ from scanner.policy.syntax import Problem
 from scanner.policy.tree import LIMIT, Keys, Place, Tree, gather, nearest, overlay, read_tree
 from scanner.policy.typed import typed
 
-PACKS = Path(__file__).parent / "packs"
+# The packs are the files of `policies/`; the wheel carries them beside this module, by links that a
+# checkout on Windows may not have.
+_CHECKOUT = Path(__file__).parents[2]
+PACKS = _CHECKOUT / "policies" if (_CHECKOUT / "pyproject.toml").is_file() else Path(__file__).parent / "packs"
 _EXTENDS = 4
 _OWN = frozenset({"name", "description", "extends"})
 # Lists of which a policy and the one it extends are both in force.
