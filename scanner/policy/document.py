@@ -21,7 +21,9 @@ from scanner.policy.typed import typed
 # The packs are the files of `policies/`; the wheel carries them beside this module, by links that a
 # checkout on Windows may not have.
 _CHECKOUT = Path(__file__).parents[2]
-PACKS = _CHECKOUT / "policies" if (_CHECKOUT / "pyproject.toml").is_file() else Path(__file__).parent / "packs"
+PACKS = (
+    _CHECKOUT / "policies" if (_CHECKOUT / "pyproject.toml").is_file() else Path(__file__).parent / "packs"
+)
 _EXTENDS = 4
 _OWN = frozenset({"name", "description", "extends"})
 # Lists of which a policy and the one it extends are both in force.
