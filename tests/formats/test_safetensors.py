@@ -153,6 +153,14 @@ def test_a_disagreement_about_a_header_that_we_cannot_read_is_found_beside_the_g
     assert rules_of(found) == {"safetensors/header"}
 
 
+def test_the_reference_reader_is_not_asked_about_a_header_that_would_fill_its_memory() -> None:
+    odd = b'{"__metadata__":{"a":"\\ud800"}}'
+    assert rules_of(inspect_bytes("safetensors", _file(odd))) == {"safetensors/reference-disagrees"}
+    found = inspect_bytes("safetensors", _file(odd + b" " * (17 << 20)))
+    assert not found.findings
+    assert not found.gaps
+
+
 def test_metadata_makes_claims() -> None:
     metadata = {"format": "pt", "modelspec.license": "MIT", "modelspec.title": "Weighed", "other": "x"}
     data = save({"w": np.zeros(1)}, metadata=metadata)
