@@ -32,7 +32,7 @@ from scanner.model import (
 from scanner.reader import WHOLE, Opener
 from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
-from scanner.trust import Trust
+from scanner.trust import Signer, Trust
 from scanner.trust.digests import hash_reader
 from scanner.version import __version__
 from scanner.workers import Failure, Task, Workers
@@ -76,12 +76,13 @@ def scan_artefact(
     with nullcontext(workers) if workers else Workers() as pool:
         pool.start()
         rules = policy.load(request.policy, known())
-        request.trust.check()
+        trusting = _trusting(request.trust, rules.signers())
+        trusting.check()
         resolved = resolve(request.target, request.source)
         files = _examine_all(resolved, request, pool, progress)
     artefact = resolved.artefact
     unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
-    trusted = trust.verify(artefact, files, request.trust, resolved.openers, unread)
+    trusted = trust.verify(artefact, files, trusting, resolved.openers, unread)
     crossed = (*crosscheck(files, artefact), *find_conflicts(artefact, files))
     findings = _unique(
         (
@@ -115,6 +116,13 @@ def scan_artefact(
         rule_set=rule_set(),
         created=request.created,
     )
+
+
+def _trusting(given: Trust, signers: Sequence[tuple[str, str]]) -> Trust:
+    """Whom to trust: whom the user names, or else whom the policy demands."""
+    if given.demanding:
+        return given
+    return replace(given, signers=tuple(Signer(identity, issuer) for identity, issuer in signers))
 
 
 def _examine_all(

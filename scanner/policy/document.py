@@ -57,6 +57,18 @@ class Policy:
     expressions: tuple[Compiled, ...] = ()
     """One for each of ``body.rules``."""
 
+    def signers(self) -> tuple[tuple[str, str], ...]:
+        """Identity and issuer of those whose signature is demanded; ``*`` where the policy has a pattern.
+
+        Without an issuer anybody could vouch for the name, so those are left to the user's own options.
+        """
+        wanted = self.body.signatures
+        return tuple(
+            ("*" if set(entry.signer) & set("*?[") else entry.signer, entry.issuer)
+            for entry in (wanted.identities if wanted.required else ())
+            if entry.issuer is not None
+        )
+
     def place(self, *path: str | int) -> Place:
         """Where the value stands; for what is absent, what holds in its stead."""
         return self.tree.place(path, key=True)
