@@ -109,3 +109,13 @@ def source_capability(name: str) -> str | None:
         if found:
             return found
     return None
+
+
+@cache
+def _namespaces() -> tuple[str, ...]:
+    return tuple(f"{name}." for name in load("config_classes.json")["namespaces"])
+
+
+def is_config_namespace(name: str) -> bool:
+    """Whether a name lies in a library whose configurations ordinarily name its classes: worth a note."""
+    return name.startswith(_namespaces())

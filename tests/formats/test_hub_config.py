@@ -39,6 +39,7 @@ def test_ordinary_configurations_have_no_finding_and_no_gap(path) -> None:
         ("switch", {"trust-remote-code"}),
         ("hydra", {"dangerous-callable"}),
         ("hydra-unknown", {"unknown-callable"}),
+        ("hydra-named", {"named-class"}),
         ("adapter", {"unknown-callable"}),
         ("pipeline", {"remote-code", "unknown-callable"}),
         ("template-name", {"path-escape"}),

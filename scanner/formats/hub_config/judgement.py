@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from scanner.data.capabilities import capability, is_config_class, is_config_library
+from scanner.data.capabilities import capability, is_config_class, is_config_library, is_config_namespace
 from scanner.formats.hub_config import rules
 from scanner.model import Confidence, Finding, Location, Rule
 from scanner.wire import json
@@ -136,7 +136,9 @@ class Judgement:
         if does == "safe" or (known and does == "unknown"):
             return
         evidence = (("callable", shown), ("key", key), ("capability", does))
-        if does == "unknown":
+        if does == "unknown" and key == "_target_" and is_config_namespace(name):
+            yield self._find(rules.NAMED, place, f"{key} names {shown}", *evidence)
+        elif does == "unknown":
             message = f"{key} names {shown}, which nobody vouches for"
             yield self._find(rules.UNKNOWN, place, message, *evidence)
         else:

@@ -82,6 +82,18 @@ UNKNOWN = Rule(
     "NeMo that configurations ordinarily name.",
     references=("CVE-2025-23304", "CWE-470"),
 )
+NAMED = Rule(
+    id="hub-config/named-class",
+    title="The configuration names classes for a loader to build",
+    severity=Severity.MEDIUM,
+    check=Check.REMOTE_CODE,
+    finds="A `_target_` in a usual library that is not among the reviewed classes.",
+    why="The format can carry code: where this version does not, the next one may.",
+    remedy="Load it only with a library that allows exactly the classes you expect.",
+    example='`{"_target_": "nemo.collections.asr.modules.SomethingNew"}`',
+    limits="Names are accepted by their package, unless they walk to `os` or the like.",
+    references=("CVE-2025-23304", "CWE-470"),
+)
 PATH = Rule(
     id="hub-config/path-escape",
     title="The configuration names a path outside the model",
@@ -106,4 +118,4 @@ LOCAL_PATH = Rule(
     example='`{"_name_or_path": "/home/someone/checkpoints/run-3"}`',
     references=("CWE-497",),
 )
-RULES = (REMOTE_CODE, FOREIGN_CODE, TRUST_SWITCH, KERNEL, DANGEROUS, UNKNOWN, PATH, LOCAL_PATH)
+RULES = (REMOTE_CODE, FOREIGN_CODE, TRUST_SWITCH, KERNEL, DANGEROUS, UNKNOWN, NAMED, PATH, LOCAL_PATH)

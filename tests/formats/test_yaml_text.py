@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import FIXTURES, assert_survives, inspect_bytes, names_of, rules_of
+
+HERE = FIXTURES / "yaml-text"
+BILLION_LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}, *a{n}]\n" for n in range(60))
+
+
+def files(folder: str):
+    return pytest.mark.parametrize("path", sorted((HERE / folder).iterdir()), ids=lambda p: p.stem)
+
+
+def inspect(text: str):
+    return inspect_bytes("yaml-text", text.encode(), "x.yaml")
+
+
+@files("clean")
+def test_ordinary_files_have_no_finding_and_no_gap(path) -> None:
+    found = inspect_bytes("yaml-text", path.read_bytes(), path.name)
+    assert not found.findings
+    assert not found.gaps
+    assert "yaml-text" in names_of(path.read_bytes(), path.name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "rule"),
+    [
+        ("unsafe", "dangerous-callable"),
+        ("unsafe-unknown", "unknown-callable"),
+        ("unsafe-builds", "builds-objects"),
+        ("unsafe-other", "duplicate-key"),
+    ],
+)
+def test_what_a_loader_would_build_is_found(folder: str, rule: str) -> None:
+    for path in sorted((HERE / folder).iterdir()):
+        found = inspect_bytes("yaml-text", path.read_bytes(), path.name)
+        assert rules_of(found) == {f"yaml-text/{rule}"}, path.name
+        assert not found.gaps
+
+
+@files("broken")
+def test_broken_files_are_gaps(path) -> None:
+    assert inspect_bytes("yaml-text", path.read_bytes(), path.name).gaps
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "- " * 100_000, "{a: " * 100_000, "? " * 100_000, "a: &a [*a, *a]\n", BILLION_LAUGHS],
+)
+def test_nesting_and_aliases_are_bounded(text: str) -> None:
+    start = time.process_time()
+    inspect(text)
+    assert time.process_time() - start < 5
+
+
+def test_the_line_of_a_tag_is_told() -> None:
+    found = inspect("a: 1\nb:\n  - !!python/name:os.system\n").findings[0]
+    assert found.location.line == 3
+
+
+def test_json_and_cards_are_not_yaml() -> None:
+    assert "yaml-text" not in names_of(b'{"a": 1}', "config.json")
+    assert "yaml-text" not in names_of(b"---\nlicense: mit\n---\n# A model\n", "README.md")
+    assert "yaml-text" in names_of(b"--- !!python/object/apply:os.system ['true']\n", "data")
+
+
+@given(st.text(alphabet="ab:-[]{}!&*?|>'\"%#\n \t,\x85\u2028", max_size=60))
+def test_any_text_is_survived(text: str) -> None:
+    inspect(text)
+
+
+def test_it_survives_mutation() -> None:
+    for path in sorted(HERE.rglob("*.y*ml")):
+        assert_survives("yaml-text", path.read_bytes(), 20)
