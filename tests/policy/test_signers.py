@@ -38,6 +38,7 @@ ISSUER = "https://sigstore.verify.ibm.com/oauth2"
 def test_the_signers_of_a_policy_are_those_who_are_looked_for(tmp_path, signer, issuer, code) -> None:
     shutil.copytree(vectors() / CASE / "model", tmp_path / "model")
     shutil.copy(vectors() / CASE / "model.sig", tmp_path / "model")
+    (tmp_path / "model" / "ignore-me").unlink()  # which is not signed
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY.format(signer=signer, issuer=issuer))
     result = weighbridge("scan", str(tmp_path / "model"), "--policy", str(policy), "--format", "json")
