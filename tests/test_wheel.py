@@ -1,4 +1,4 @@
-"""A wheel built from the tree works in an empty environment, policies and rule data included."""
+"""A wheel built from the tree works in an empty environment, with everything in it that is no code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+CLEAN = str(ROOT / "fixtures" / "demo" / "clean")
+
+
+def _run(*command: object, **options: object) -> str:
+    """What a command that must succeed prints."""
+    result = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=120, **options
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +30,25 @@ def wheel(tmp_path_factory) -> Path:
     """Built by the build backend itself, without network."""
     folder = tmp_path_factory.mktemp("wheel")
     path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"]))
-    command = [sys.executable, "-c", f"import uv_build; uv_build.build_wheel({str(folder)!r})"]
-    built = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stderr
+    build = f"import uv_build; uv_build.build_wheel({str(folder)!r})"
+    _run(sys.executable, "-c", build, cwd=ROOT, env={**os.environ, "PATH": path})
     return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory) -> Path:
+    """An environment with our wheel alone; the packages that it needs are borrowed from this one."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=False)
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / "python"
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel)
+    site = _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    # Only the folder is added: the link to this tree, which lies in it, is not followed.
+    (Path(site) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    where = _run(python, "-c", "import scanner; print(scanner.__file__)", cwd=folder).strip()
+    assert Path(where).is_relative_to(site)
+    return scripts
 
 
 def test_the_wheel_has_everything_that_is_no_code(wheel: Path) -> None:
@@ -35,30 +58,22 @@ def test_the_wheel_has_everything_that_is_no_code(wheel: Path) -> None:
         if path.is_file() and path.suffix != ".pyc":
             assert path.relative_to(ROOT).as_posix() in names
     assert {f"scanner/policy/packs/{name}.yaml" for name in ("baseline", "strict")} <= names
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
     assert not [name for name in names if not name.startswith(("scanner/", "weighbridge-"))]
 
 
-def test_it_weighs_in_an_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
-    """The packages that ours needs are borrowed from this environment; ours itself is the wheel's."""
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    site = Path(
-        subprocess.run(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            capture_output=True, text=True, check=True,
-        ).stdout.strip()
-    )  # fmt: skip
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    target = ROOT / "fixtures" / "demo" / "clean"
-    result = subprocess.run(
-        [python, "-m", "scanner", "scan", str(target), "--policy", "strict"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout + result.stderr
-    where = subprocess.run(
-        [python, "-c", "import scanner; print(scanner.__file__)"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert Path(where.strip()).is_relative_to(site)
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["--version"], "weighbridge "),
+        (["rules"], "pickle/dangerous-callable"),
+        (["policy", "explain", "strict"], "[strict.yaml:"),
+        (["scan", CLEAN], "PASS"),
+        (["scan", CLEAN, "--policy", "strict", "--format", "json"], '"decision": "pass"'),
+        (["scan", CLEAN, "--format", "sarif"], '"name": "Weighbridge"'),
+        (["bom", CLEAN, "--spec", "1.7"], '"specVersion": "1.7"'),
+    ],
+    ids=lambda part: " ".join(part).replace(CLEAN, "clean") if isinstance(part, list) else "",
+)
+def test_the_command_works_from_the_wheel(scripts: Path, tmp_path, arguments: list[str], printed: str) -> None:
+    assert printed in _run(scripts / "weighbridge", *arguments, cwd=tmp_path)
