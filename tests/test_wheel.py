@@ -75,5 +75,7 @@ def test_the_wheel_has_everything_that_is_no_code(wheel: Path) -> None:
     ],
     ids=lambda part: " ".join(part).replace(CLEAN, "clean") if isinstance(part, list) else "",
 )
-def test_the_command_works_from_the_wheel(scripts: Path, tmp_path, arguments: list[str], printed: str) -> None:
+def test_the_command_works_from_the_wheel(
+    scripts: Path, tmp_path, arguments: list[str], printed: str
+) -> None:
     assert printed in _run(scripts / "weighbridge", *arguments, cwd=tmp_path)
