@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ README = ROOT / "README.md"
 SCHEMA = ROOT / "docs" / "schema" / "policy-1.schema.json"
 GUIDE = ROOT / "docs" / "guides" / "policies.md"
 _FACTS = re.compile(r"(<!-- facts -->\n).*?(\n<!-- end of facts -->)", re.DOTALL)
+_TRANSCRIPT = re.compile(r"(<!-- transcript: (?P<line>[^>]*) -->\n```console\n).*?(```\n)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- help: (?P<verb>[a-z ]*) -->\n```text\n).*?(```\n)", re.DOTALL)
 
 
@@ -75,10 +78,18 @@ def readme() -> str:
         wanted.remove(match["verb"])
         return match[1] + help_of(match["verb"]).rstrip() + "\n" + match[3]
 
-    text = _BLOCK.sub(block, README.read_text(encoding="utf-8"))
+    text = _TRANSCRIPT.sub(transcript, _BLOCK.sub(block, README.read_text(encoding="utf-8")))
     if wanted:
         sys.exit("".join(f"README.md: the block <!-- help: {verb} --> is missing\n" for verb in wanted))
     return text
+
+
+def transcript(match: re.Match[str]) -> str:
+    """What a person sees who types that command in the checkout, on a terminal of 80 columns."""
+    command = [sys.executable, "-m", "scanner", *match["line"].split()]
+    plain = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    shown = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=False).stdout
+    return f"{match[1]}$ weighbridge {match['line']}\n{shown.rstrip()}\n{match[3]}"
 
 
 def verbs() -> Iterator[str]:

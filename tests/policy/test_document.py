@@ -261,3 +261,10 @@ def test_every_policy_of_the_guide_is_valid(tmp_path, block: str) -> None:
 
 def test_the_fingerprint_of_a_waiver_is_a_digest(tmp_path) -> None:
     assert policy(tmp_path, waiver(fingerprint=SHA)).body.waivers[0].fingerprint == SHA
+
+
+def test_the_policy_in_the_readme_is_one(tmp_path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (body,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "policy.yaml").write_text(body)
+    assert load(str(tmp_path / "policy.yaml"), known()).signers() == (("*", "https://accounts.google.com"),)
