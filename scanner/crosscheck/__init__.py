@@ -6,7 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scanner.crosscheck import shards
+from scanner.crosscheck import code, shards
 from scanner.model import Artefact, Check, FileResult, Finding, Location, Rule, Severity
 
 COLLISION = Rule(
@@ -20,13 +20,14 @@ COLLISION = Rule(
     example="`Model.safetensors` beside `model.safetensors`",
     references=("CWE-178",),
 )
-RULES = (COLLISION, *shards.RULES)
+RULES = (COLLISION, *shards.RULES, *code.RULES)
 
 
 def crosscheck(files: tuple[FileResult, ...], artefact: Artefact) -> Iterator[Finding]:
     """Findings about files that stand side by side."""
     yield from _collisions(files)
     yield from shards.check(files, artefact)
+    yield from code.check(files, artefact)
 
 
 def _collisions(files: tuple[FileResult, ...]) -> Iterator[Finding]:

@@ -73,13 +73,25 @@ def plain_head(data: bytes) -> bytes:
 
 
 def looks_like_json(data: bytes, *, complete: bool) -> bool:
-    """Whether the head of a file consists of JSON tokens and opens an object or an array."""
+    """Whether the head of a file is JSON, or JSON Lines, as far as it goes.
+
+    What is cut in the middle and complete is not: only its name could say that it should have been.
+    """
     head = plain_head(data)
-    if not head:
-        return False
     matched = _TOKENS.match(head)
-    end = matched.end() if matched else 0
-    return end == len(head) or (not complete and _TORN.match(head, end) is not None)
+    if not head or not matched:
+        return False
+    if not complete:
+        return matched.end() == len(head) or _TORN.match(head, matched.end()) is not None
+    return matched.end() == len(head) and any(_parses(part) for part in (head, head.strip().split(b"\n")[0]))
+
+
+def _parses(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def decode(raw: bytes) -> tuple[str, str]:

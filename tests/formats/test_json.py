@@ -55,7 +55,18 @@ def test_a_million_deep_nesting_is_a_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1] a reference\n", "[project]\nname = 'x'\n", "{% if x %}", "{ not json", "[x](y)", "{{ x }}"]
+    "text",
+    [
+        "[1] a reference\n",
+        "[project]\nname = 'x'\n",
+        "{% if x %}",
+        "{ not json",
+        "[x](y)",
+        "{{ x }}",
+        "{",
+        "[1",
+        '{"a":',
+    ],
 )
 def test_other_texts_that_begin_with_a_bracket_are_not_json(text: str) -> None:
     assert "json" not in names_of(text.encode())
