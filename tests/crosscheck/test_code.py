@@ -30,7 +30,14 @@ def test_a_configuration_in_a_folder_looks_beside_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["owner/name--m.X", "sentence_transformers.models.Pooling", "torch.optim.AdamW", "owner/kernel", "os.system"]
+    "name",
+    [
+        "owner/name--m.X",
+        "sentence_transformers.models.Pooling",
+        "torch.optim.AdamW",
+        "owner/kernel",
+        "os.system",
+    ],
 )
 def test_other_code_is_not_looked_for(name: str) -> None:
     assert not findings(name, present=("README.md",))
