@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from scanner.errors import BudgetExceeded, FormatError, ReadFailed
 from scanner.exposure import expose
-from scanner.formats import all_formats, by_name, identify
+from scanner.formats import all_formats, by_name, identify, suspected
 from scanner.formats.expansion import judge_expansion, judge_sum
 from scanner.formats.identity import judge_name, read_head
 from scanner.inspection import Child, Format, Inspection, Note, run
@@ -111,6 +111,9 @@ class _Walk:
         """Read one thing as every format that it is, then what is nested in it, depth first."""
         head = read_head(reader, name)
         formats = identify(head)
+        unsure = (fmt for fmt in suspected(head) if fmt not in formats)
+        tried = {fmt: run(fmt, reader, self._budget, where) for fmt in unsure}
+        formats += tuple(fmt for fmt, seen in tried.items() if seen.recognised)
         for finding in judge_name(head, formats, all_formats(), where) if not read_as else ():
             self._findings.setdefault(finding.fingerprint, finding)
         if read_as in by_name() and read_as not in {fmt.name for fmt in formats}:
@@ -120,7 +123,7 @@ class _Walk:
             return (), Coverage.NONE
         if where.members:
             self._nested |= {fmt.name for fmt in formats}
-        inspections = [run(fmt, reader, self._budget, where) for fmt in formats]
+        inspections = [tried.get(fmt) or run(fmt, reader, self._budget, where) for fmt in formats]
         for inspection in inspections:
             self._take(inspection, where)
         names = {fmt.name for fmt in formats}

@@ -92,6 +92,9 @@ class Format:
     inspect: Inspect
     """Pure generator over (reader, budget, location of byte 0). May raise only ``FormatError``,
     ``BudgetExceeded`` and what the reader raises."""
+    suspects: Callable[[Head], bool] | None = None
+    """Whether these may be its bytes though the head cannot tell: then ``inspect`` decides. They are not
+    where it raises ``FormatError`` before it has noted any ``Facts``."""
     rules: tuple[Rule, ...] = ()
     suffixes: tuple[str, ...] = ()
     """File name endings under which people expect this format."""
@@ -113,6 +116,13 @@ class Inspection:
     children: list[Child]
     texts: list[Text]
     coverage: Coverage = Coverage.STRUCTURE
+    malformed: bool = False
+    """Whether ``FormatError`` ended it."""
+
+    @property
+    def recognised(self) -> bool:
+        """Whether these bytes turned out to be of the format."""
+        return bool(self.facts) or not self.malformed
 
 
 def run(fmt: Format, reader: Reader, budget: Budget, where: Location) -> Inspection:
@@ -133,6 +143,7 @@ def run(fmt: Format, reader: Reader, budget: Budget, where: Location) -> Inspect
                 sinks[type(note)](note)
     except FormatError as error:
         place = where.at(error.offset)
+        result.malformed = True
         result.gaps.append(Gap(place, f"malformed {fmt.title or fmt.name}: {error.reason}"))
         result.coverage = Coverage.NONE
     except BudgetExceeded as error:

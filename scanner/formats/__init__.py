@@ -30,3 +30,8 @@ def by_name() -> dict[str, Format]:
 def identify(head: Head) -> tuple[Format, ...]:
     """Every format whose bytes these may be; empty where nobody knows them."""
     return tuple(fmt for fmt in all_formats() if fmt.matches(head))
+
+
+def suspected(head: Head) -> tuple[Format, ...]:
+    """Formats whose bytes these may be though the head cannot tell: their inspection decides."""
+    return tuple(fmt for fmt in all_formats() if fmt.suspects and fmt.suspects(head))

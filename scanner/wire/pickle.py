@@ -129,7 +129,7 @@ class Machine(State):
         number = int.from_bytes(self.data[at : at + width], "little")
         offset = self.base + at - 1
         self.sync(at + width)
-        yield from self._import(Global("copyreg", f"extension {number}"), offset)
+        yield from self._import(Global("copyreg", f"extension-{number}"), offset)
 
     def _call(self, function: Any, arguments: Any, offset: int) -> Iterator[Event]:
         known = arguments if isinstance(arguments, tuple) else (arguments,)
@@ -175,7 +175,9 @@ class Machine(State):
         offset = self.base + at - 1
         if code == 0x50:
             line, at = self.line(at)
-            value: Any = line.decode("utf-8", "backslashreplace")
+            if not line.isascii():
+                raise FormatError("a persistent id is not ASCII", offset)
+            value: Any = line.decode("ascii")
             self.sync(at)
         else:
             value = self.pop()

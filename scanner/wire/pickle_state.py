@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from scanner.errors import BudgetExceeded, FormatError
 from scanner.reader import Budget, Cursor
 from scanner.wire.pickle_shapes import Mark, Shapes
-from scanner.wire.pickle_stream import Window
+from scanner.wire.pickle_stream import LINE, Window
 from scanner.wire.pickle_values import FORGOTTEN, KEPT, Blob, Global, Sequence, Table
 
 LONGEST_TEXT = 4096
@@ -17,6 +18,10 @@ _MEMO = 200_000
 _GLOBALS = 1_000_000
 STACK_LIMIT = 2_000_000
 _MARK_WEIGHT = 4
+_ALWAYS_KEPT = 128
+_TEXT_ROOM = 64 << 20
+# What `int` or `float` may make of a line, generously: CPython's two unpicklers differ.
+_NUMBER = re.compile(rb"\s*[+-]?(?:[0-9.]|inf|nan)", re.IGNORECASE)
 
 _CONSTANTS: Final[dict[int, Any]] = {0x4E: None, 0x88: True, 0x89: False, 0x97: FORGOTTEN}
 SIZED: Final = {
@@ -52,6 +57,7 @@ class State(Window):
         self._below = 0
         self._memo: dict[int, Any] = {}
         self._kept_globals = 0
+        self._text_room = _TEXT_ROOM
         self._filled = 0
         self._sparse: set[int] = set()
 
@@ -208,29 +214,44 @@ class State(Window):
 
     def _number_line(self, _: int, at: int) -> int:
         raw, at = self.line(at)
+        if _NUMBER.match(raw) is None:
+            raise FormatError("a number has no digits", self.base + at - 1)
         raw = raw.strip().rstrip(b"L")
         self.stack.append(int(raw) if len(raw) < 19 and raw.lstrip(b"-").isdigit() else None)
         return at
 
     def _string_line(self, _: int, at: int) -> int:
-        raw, after = self.line(at)
+        raw, at = self.line(at)
+        if len(raw) >= LINE:  # its end is not here
+            self._push_text("", len(raw))
+            return at
         raw = raw.strip()
         if len(raw) < 2 or raw[0] != raw[-1] or raw[:1] not in {b"'", b'"'}:
-            raise FormatError("a STRING has no quotes", self.base + at)
+            raise FormatError("a STRING has no quotes", self.base + at - 1)
         try:
             text = codecs.escape_decode(raw[1:-1])[0]
         except ValueError as error:
-            raise FormatError("a STRING has a broken escape", self.base + at) from error
-        self.stack.append(text.decode("latin-1"))
-        return after
+            raise FormatError("a STRING has a broken escape", self.base + at - 1) from error
+        self._push_text(text.decode("latin-1"), len(raw))
+        return at
 
     def _unicode_line(self, _: int, at: int) -> int:
-        raw, after = self.line(at)
+        raw, at = self.line(at)
         try:
-            self.stack.append(raw.decode("raw-unicode-escape"))
+            text = raw.decode("raw-unicode-escape", "strict" if len(raw) < LINE else "replace")
         except UnicodeDecodeError as error:
-            raise FormatError("a UNICODE has a broken escape", self.base + at) from error
-        return after
+            raise FormatError("a UNICODE has a broken escape", self.base + at - 1) from error
+        self._push_text(text, len(raw))
+        return at
+
+    def _push_text(self, text: str, length: int) -> None:
+        """Short texts may be names and are kept; for long ones there is room for a while."""
+        if length > _ALWAYS_KEPT:
+            self._text_room -= length
+            if length > LONGEST_TEXT or self._text_room < 0:
+                self.stack.append(FORGOTTEN)
+                return
+        self.stack.append(text)
 
     def _sized(self, code: int, at: int) -> int:
         width, is_text = SIZED[code]
@@ -239,7 +260,7 @@ class State(Window):
         if is_text and length <= LONGEST_TEXT:
             if at + length > self.end:
                 raise FormatError(f"{length} bytes are declared, {self.end - at} are left", self.base + at)
-            self.stack.append(self.data[at : at + length].decode("utf-8", "backslashreplace"))
+            self._push_text(self.data[at : at + length].decode("utf-8", "backslashreplace"), length)
             return at + length
         self.stack.append(Blob(self.base + at, length))
         return self.jump(at, length)

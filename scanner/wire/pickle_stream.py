@@ -12,7 +12,8 @@ SLACK: Final = 4608
 _PAD = b"\xff" * 16  # no opcode, and enough for the longest operand of fixed length
 _SMALLEST = 16 << 10
 _LARGEST = 1 << 20
-_LINE = 1 << 16
+LINE: Final = 1 << 16
+"""As much of a line is kept."""
 
 
 class Window:
@@ -71,19 +72,27 @@ class Window:
         self.cursor.position = self.base + min(at, self.end)
 
     def line(self, at: int) -> tuple[bytes, int]:
-        """The line at ``at`` without its end, and the place behind it.
+        """The line at ``at`` without its end, and the place behind it; of a very long one only the start.
 
         Raises:
-            FormatError: It has no end, or is longer than any pickler writes.
+            FormatError: It has no end.
+            BudgetExceeded: It is longer than the budget allows.
         """
         stop = self.data.find(b"\n", at, self.end)
         if stop >= 0:
             return self.data[at:stop], stop + 1
-        if not self.final and self.end - at < _LINE:
-            self._length = _LARGEST
-            return self.line(self._read(self.base + at))
+        position, kept = self.base + at, b""
+        self._length = _LARGEST
+        while not self.final:
+            if len(kept) < LINE:
+                kept += self.data[at : self.end]
+            at = self._read(self.base + self.end)
+            self.budget.spend_bytes(self.end)
+            stop = self.data.find(b"\n", 0, self.end)
+            if stop >= 0:
+                return (kept + self.data[:stop])[:LINE], stop + 1
         self.sync(at)
-        raise FormatError("a line has no end", self.base + at)
+        raise FormatError("a line has no end", position)
 
     def _read(self, position: int) -> int:
         size = self.cursor.reader.size

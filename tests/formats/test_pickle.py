@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.formats.pickle import classify
+from scanner.formats.pickle.callables import classify
 from scanner.wire.pickle_values import Global
 from tests.support import FIXTURES, assert_survives, fixture, inspect_bytes, names_of, rules_of
 

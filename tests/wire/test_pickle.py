@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import BudgetExceeded, FormatError
-from scanner.formats.pickle import classify
+from scanner.formats.pickle.callables import classify
 from scanner.reader import Budget, BytesReader, Cursor
 from scanner.wire.pickle import Machine
 from tests.support import mutate

@@ -2,86 +2,21 @@
 
 from __future__ import annotations
 
-import _compat_pickle
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import takewhile
 from typing import Any
 
-from scanner.data.capabilities import capability
-from scanner.errors import BudgetExceeded, FormatError
-from scanner.inspection import Child, Format, Head, Note, Read
-from scanner.model import Check, Coverage, Facts, Finding, Gap, Location, Rule, Severity, Tensor
+from scanner.errors import FormatError
+from scanner.formats.pickle.callables import classify
+from scanner.formats.pickle.recognition import has_magic, is_importable, matches, suspects
+from scanner.formats.pickle.rules import DANGEROUS, MALFORMED, PRESENT, RULES, TRAILING, UNKNOWN
+from scanner.inspection import Child, Format, Note, Read
+from scanner.model import Coverage, Facts, Finding, Gap, Location, Tensor
 from scanner.reader import Budget, BytesReader, Cursor, Reader, Window
 from scanner.wire.pickle import Machine
 from scanner.wire.pickle_values import Blob, Event, Global, Result, Table, show
-from scanner.wire.torch_pickle import has_legacy_magic
 
-_REMEDY = "Do not load the file. Ask its publisher for the weights as safetensors."
-DANGEROUS = Rule(
-    id="pickle/dangerous-callable",
-    title="Loading this reaches a dangerous callable",
-    severity=Severity.CRITICAL,
-    check=Check.CODE_EXECUTION,
-    finds="A callable that executes code, imports, resolves names, changes the interpreter, loads native "
-    "code, or touches files or the network.",
-    why="Whoever loads the file runs it, before the first weight is seen.",
-    remedy=_REMEDY,
-    example="`cposix\\nsystem\\n` with the argument `true`.",
-    limits="The list of dangerous callables is reviewed by hand; what it lacks is reported as unknown.",
-    references=("CWE-502", "CVE-2025-1716", "CVE-2025-10157", "GHSA-vvpj-8cmc-gx39"),
-)
-UNKNOWN = Rule(
-    id="pickle/unknown-callable",
-    title="Loading this reaches a callable that nobody vouches for",
-    severity=Severity.HIGH,
-    check=Check.CODE_EXECUTION,
-    finds="A callable that is neither known to be safe nor known to be dangerous.",
-    why="Importing it runs its module, and calling it runs whatever it does.",
-    remedy=_REMEDY,
-    example="`cmypackage\\nrestore\\n`",
-    limits="The known-safe list covers common constructors of the standard library, torch, numpy, scipy "
-    "and scikit-learn.",
-    references=("CWE-502",),
-)
-PRESENT = Rule(
-    id="pickle/present",
-    title="The file is a pickle",
-    severity=Severity.MEDIUM,
-    check=Check.CODE_EXECUTION,
-    finds="A pickle stream.",
-    why="The format can carry code: where this version does not, the next one may.",
-    remedy="Prefer safetensors.",
-    example="Any file written by `pickle.dump`.",
-    references=("CWE-502",),
-)
-MALFORMED = Rule(
-    id="pickle/malformed",
-    title="The pickle breaks off in the middle",
-    severity=Severity.HIGH,
-    check=Check.EVASION,
-    finds="A stream that starts as a pickle and then holds what no pickle holds.",
-    why="What stands before the fault has run by the time a loader notices it.",
-    remedy=_REMEDY,
-    example="A payload followed by an invalid opcode, as in the nullifAI samples of 2025.",
-    references=("CWE-502", "GHSA-9gvj-pp9x-gcfr"),
-)
-TRAILING = Rule(
-    id="pickle/trailing-data",
-    title="Something lies behind the pickle",
-    severity=Severity.MEDIUM,
-    check=Check.HIDDEN_PAYLOAD,
-    finds="Bytes behind the last STOP that are no pickle.",
-    why="A loader that reads the pickle ignores them; another program may run them.",
-    remedy="Refuse the file unless its publisher explains the bytes. They were inspected on their own.",
-    example="A zip archive appended to a pickle.",
-    references=("CWE-646",),
-)
 _STREAMS = 10_000
-_CONTROL = frozenset({*range(32), 127} - {9, 10, 13})
-# Names that an import can find; `?` stands for one that is computed while loading.
-_IMPORTABLE = re.compile(r"[\w.+?-]+")
 _NAMES = 10_000
 _WRAPPERS = (
     "joblib.numpy_pickle.NumpyArrayWrapper",
@@ -94,88 +29,6 @@ _STORAGES = {
     "LongStorage": "i64", "IntStorage": "i32", "ShortStorage": "i16", "CharStorage": "i8",
     "ByteStorage": "u8", "BoolStorage": "bool", "ComplexFloatStorage": "c64", "ComplexDoubleStorage": "c128",
 }  # fmt: skip
-
-
-def _spellings(found: Global) -> set[str]:
-    """The name as written and as ``fix_imports`` rewrites it for protocols 0 to 2."""
-    pair = _compat_pickle.NAME_MAPPING.get((found.module, found.name))
-    module, name = pair or (_compat_pickle.IMPORT_MAPPING.get(found.module, found.module), found.name)
-    return {str(found), f"{module}.{name}"}
-
-
-def classify(found: Global) -> str:
-    """``safe``, ``unknown`` or a capability such as ``executes``.
-
-    Protocols 0 to 2 rewrite names: both spellings name one object, so one that is known is enough.
-    """
-    known = sorted({capability(text) for text in _spellings(found)} - {"unknown"})
-    return "unknown" if not known else known[0] if "safe" not in known else "safe"
-
-
-def _matches(head: Head) -> bool:
-    data = head.data
-    if has_legacy_magic(data):  # the stream that torch wrote before 1.6: `pytorch-legacy` reads it
-        return False
-    if data[:1] == b"\x80":
-        return len(data) > 2 and data[1] <= 5 and not _is_length(data)
-    if not data or data[0] not in b"c(]}iVSIFLNl)\x8c\x93XU\x95":
-        return False
-    # Protocols 0 and 1 have no magic: the bytes have to run as a pickle, up to its STOP at the end of the
-    # file, or with an import on the way.
-    seen: list[Event] = []
-    try:
-        machine = Machine(Cursor(BytesReader(data), Budget()), Budget(items=4096))
-        seen.extend(machine.run())
-    except FormatError as error:
-        return _acts(seen, head, error.offset)
-    except BudgetExceeded:
-        return _acts(seen, head, None)
-    return len(seen) > 1 or (len(data) > 2 and head.size <= len(data))
-
-
-def _acts(seen: list[Event], head: Head, broken: int | None) -> bool:
-    """Whether what ran before the head broke off is a pickle's doing, or a text that happens to begin alike.
-
-    Many texts begin with a letter that is an opcode: `category,label` would be an import. A loader gets no
-    further than a name that cannot be imported, so that what would follow it is not done.
-    """
-    names = [e.target for e in seen if e.kind == "import" and isinstance(e.target, Global)]
-    calls = any(event.kind == "call" and event.target is not None for event in seen)
-    if not _is_text(head.data):
-        return calls or (bool(names) and head.size > len(head.data))
-    reached = list(takewhile(lambda name: _IMPORTABLE.fullmatch(f"{name.module}.{name.name}"), names))
-    if any(classify(name) != "unknown" for name in reached):
-        return True
-    # Nobody knows the names: then the rest has to be a pickle as well, up to a line that the head cuts.
-    goes_on = head.size > len(head.data) and (broken is None or b"\n" not in head.data[broken:])
-    return bool(reached) and len(reached) == len(names) and (calls or goes_on)
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(data) - 3:  # the head may cut a character
-            return False
-    return _CONTROL.isdisjoint(data)
-
-
-def _is_length(data: bytes) -> bool:
-    """Whether these are the length of a safetensors header that only begins like a pickle (128, 384 …).
-
-    Only where they break off as a pickle within those eight bytes, so that nothing can hide behind them.
-    """
-    if data[4:8] != bytes(4) or data[8:9] not in {b"{", b" ", b"\t", b"\r", b"\n"}:
-        return False
-    try:
-        # With a line end, so that a text that runs on behind the head is no malformation.
-        for _ in Machine(Cursor(BytesReader(data + b"\n"), Budget()), Budget(items=4096)).run():
-            return False
-    except FormatError as error:
-        return error.offset is not None and error.offset < 8
-    except BudgetExceeded:
-        return False
-    return False
 
 
 def _module_of(target: Any) -> Any:
@@ -199,6 +52,8 @@ class _Stream:
         self._budget = budget
         self._classes: dict[Global, str] = {}
         self._dropped = False
+        self.certain = has_magic(reader.read_at(0, 3))
+        """Whether this is a pickle even where it breaks off before it has done anything."""
         self.cursor = Cursor(reader, budget)
         self.entry_points: dict[str, None] = {}
         self.tensors: list[Tensor] = []
@@ -212,6 +67,8 @@ class _Stream:
         machine = Machine(self.cursor, self._budget)
         self.events = 0
         for event in machine.run():
+            if event.kind == "import" and not self.certain and not is_importable(event.target):
+                raise FormatError("no module can have this name", event.offset)
             self.events += event.kind != "stop"
             self.protocol = max(self.protocol, machine.protocol)
             if event.kind == "import":
@@ -339,6 +196,8 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
             yield from stream.run()
             complete += 1
     except FormatError as error:
+        if not (complete or stream.events or stream.certain):
+            raise  # a text, perhaps, that begins like a pickle
         if complete and not stream.events:
             message = f"{reader.size - start} bytes lie behind the pickle"
             yield Finding(TRAILING, where.at(start), message, evidence=(("offset", str(start)),))
@@ -360,9 +219,10 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
 FORMAT = Format(
     name="pickle",
     title="pickle",
-    matches=_matches,
+    matches=matches,
+    suspects=suspects,
     inspect=_inspect,
-    rules=(DANGEROUS, UNKNOWN, PRESENT, MALFORMED, TRAILING),
+    rules=RULES,
     suffixes=(".pkl", ".pickle", ".joblib"),
     within=("text",),
     spec="CPython Lib/pickletools.py",
