@@ -15,6 +15,8 @@ from scanner.result import InventoryField, Report, State
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _VERSION_LIMIT = 1024  # CycloneDX takes no longer one
+# What the Hub's `source_datasets` says instead of a name.
+_ORIGINAL = re.compile(r"original\Z|extended\b")
 _HUBS = frozenset({"huggingface", "hub_cache"})
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:[ @=]=?(?P<version>[0-9][^\s,;]*))?\Z")
 _REQUIREMENT = re.compile(
@@ -94,7 +96,7 @@ def subject_of(report: Report) -> Subject:
         revision or next(iter(versions), ""),
         commit if group and _COMMIT.match(commit) else "",
         _related(entry for entry in found(Claimed.BASE_MODEL.value) if _is_base(entry)),
-        _related(found(Claimed.DATASET.value)),
+        _related(entry for entry in found(Claimed.DATASET.value) if not _ORIGINAL.match(entry.value)),
         _libraries(found(Claimed.LIBRARY.value), found(REQUIREMENT)),
     )
 

@@ -268,6 +268,12 @@ def test_a_data_set_is_data_with_its_own_licence() -> None:
     assert main["licenses"][0]["license"]["id"] == "CC0-1.0"
 
 
+def test_original_is_no_data_set() -> None:
+    card = file("README.md", claims=claims(dataset=("original", "extended|squad", "org/set")))
+    named = [part["name"] for part in _document(report(card))["components"] if "data" in part]
+    assert named == ["org/set"]
+
+
 def test_citations_attribute_fields_to_files_in_1_7_only_with_a_time() -> None:
     document = _document(_model(), spec="1.7", timestamp=TIME)
     by = {(c["attributedTo"], c["note"]): c["pointers"] for c in document["citations"]}
