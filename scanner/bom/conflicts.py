@@ -79,6 +79,7 @@ BASE_MODEL = Rule(
 )
 RULES = (BASE_MODEL, DTYPE, LICENCE, PARAMETERS)
 
+_OTHERS = re.compile(r"third.?part|notice|vendor", re.IGNORECASE)
 _LICENCE_FILE = re.compile(r"(licen[cs]es?|copying|copyright)\b", re.IGNORECASE)
 _COUNT = re.compile(r"(?P<number>\d{1,18}(\.\d{1,18})?)\s*(?P<unit>[KMBT]?)\Z", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -151,6 +152,8 @@ def _gather(said: Iterator[tuple[str, frozenset[str], str]]) -> Places:
 
 def _licences(claims: list[tuple[Claim, str]]) -> Iterator[Finding]:
     found = [(claim.value, path) for claim, path in claims if claim.what is Claimed.LICENCE]
+    # A notice quotes the licences of others.
+    found = [(value, path) for value, path in found if not _OTHERS.search(path.rpartition("/")[2])]
     # Several texts side by side (LICENSE-MIT, LICENSE-APACHE) are one statement.
     texts = sorted(path for _, path in found if _LICENCE_FILE.match(path.rpartition("/")[2]))
     said = (

@@ -58,6 +58,12 @@ def test_two_licence_texts_side_by_side_are_one_statement() -> None:
     assert not _found(*files)
 
 
+def test_a_notice_about_the_work_of_others_is_no_licence_of_this_one() -> None:
+    card = file("README.md", claims=claims(licence="mit"))
+    for name in ("NOTICE", "THIRD_PARTY_LICENSES.txt", "vendor-LICENSE"):
+        assert not _found(card, file(name, claims=claims(licence="Apache-2.0"))), name
+
+
 def test_licences_of_another_folder_are_not_compared() -> None:
     files = (
         file("README.md", claims=claims(licence="mit")),

@@ -70,7 +70,12 @@ def test_its_bill_agrees_with_what_the_safetensors_library_reads(minilm, spec: s
     assert found["weighbridge:dtypes"] == "f32, i64"
     digest = hashlib.sha256((minilm / "tokenizer.json").read_bytes()).hexdigest()
     assert found["weighbridge:tokenizer-digest"] == f"sha256:{digest}"
-    assert main["modelCard"]["modelParameters"]["architectureFamily"] == "bert"
+    card = main["modelCard"]
+    assert card["modelParameters"]["architectureFamily"] == "bert"
+    assert card["modelParameters"]["task"] == "sentence-similarity"
+    assert {"ref": "data:flax-sentence-embeddings/stackexchange_xml"} in card["modelParameters"]["datasets"]
+    assert card["considerations"]["useCases"][0].startswith("Our model is intended to be used as a sentence")
+    assert main["licenses"] == [{"license": {"acknowledgement": "declared", "id": "Apache-2.0"}}]
 
 
 def test_it_passes_and_has_no_gap(minilm) -> None:

@@ -64,6 +64,7 @@ def _is_card(head: Head) -> bool:
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     # ruamel is only loaded where there is front matter.
     from scanner.formats.model_card.claims import claims  # noqa: PLC0415
+    from scanner.formats.model_card.considerations import considerations  # noqa: PLC0415
     from scanner.wire import yaml  # noqa: PLC0415
 
     length = min(reader.size, _LIMIT)
@@ -89,6 +90,8 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
                 message = f"the front matter names {key[:80]!r} twice"
                 yield Finding(DUPLICATE_KEY, place, message, evidence=(("key", key[:80]),))
         found += claims(document)
+    end = match.end()
+    found += considerations(text[end:], text.count("\n", 0, end))
     yield Facts("model-card", claims=tuple(dict.fromkeys(found))[:_MOST])
     yield Read(Coverage.WHOLE)
 
