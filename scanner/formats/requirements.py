@@ -78,8 +78,13 @@ def _matches(head: Head) -> bool:
     if not head.name.endswith((".txt", ".in")):
         return False
     # Under another name: nothing but exactly pinned requirements.
-    lines = [line for line in head.data.split(b"\n")[:-1] if line.strip() and not line.startswith(b"#")]
-    return len(lines) > 1 and all(_PINNED_LINE.fullmatch(line) for line in lines[:50])
+    pinned = 0
+    for line in head.data.split(b"\n", 50)[:50]:
+        if _PINNED_LINE.fullmatch(line):
+            pinned += 1
+        elif line.strip() and not line.startswith(b"#"):
+            return False
+    return pinned > 1
 
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:

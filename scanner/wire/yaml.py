@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +49,9 @@ def compose(text: str) -> list[Node]:
     reader = YAML(typ="safe", pure=True)
     reader.Scanner = _Bounded
     try:
-        return [node for node in reader.compose_all(text) if node is not None]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an anchor may be given again; ruamel only remarks on it
+            return [node for node in reader.compose_all(text) if node is not None]
     except MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
         raise FormatError(f"{error.problem or error.context}{line}") from error

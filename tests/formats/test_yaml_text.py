@@ -64,6 +64,11 @@ def test_the_line_of_a_tag_is_told() -> None:
     assert found.location.line == 3
 
 
+def test_an_anchor_given_twice_is_no_matter() -> None:
+    found = inspect("a: &x 1\nb: &x [!!python/name:os.system ]\nc: *x\n")
+    assert rules_of(found) == {"yaml-text/dangerous-callable"}
+
+
 def test_json_and_cards_are_not_yaml() -> None:
     assert "yaml-text" not in names_of(b'{"a": 1}', "config.json")
     assert "yaml-text" not in names_of(b"---\nlicense: mit\n---\n# A model\n", "README.md")
