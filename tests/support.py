@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 from scanner.examination import Assignment, Limits, examine
@@ -11,7 +14,17 @@ from scanner.inspection import HEAD_BYTES, Head, Inspection, run
 from scanner.model import FileResult, Location
 from scanner.reader import Budget, BytesOpener, BytesReader
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "fixtures"
+
+
+def weighbridge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it, in a process of its own."""
+    command = [sys.executable, "-m", "scanner", *arguments]
+    given = {**os.environ, **environment}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300, env=given
+    )
 
 
 def fixture(name: str) -> bytes:

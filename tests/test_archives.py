@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.recipes.archives import zipped
-from tests.test_scan import weighbridge
+from tests.support import weighbridge
 
 ROOT = Path(__file__).parent.parent
 ZIP = ROOT / "fixtures/zip"

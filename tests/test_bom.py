@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.test_scan import weighbridge
+from tests.support import weighbridge
 
 
 def _properties(path) -> dict[str, str]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from scanner.catalogue import all_rules
 from scanner.formats import all_formats
@@ -69,3 +74,44 @@ def test_no_broad_except_outside_the_worker() -> None:
                 if node.type is None or name in {"Exception", "BaseException"}:
                     found.append(path.relative_to(ROOT).as_posix())
     assert found == ["scanner/workers.py"]
+
+
+def _project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_each_distribution_that_is_imported_is_declared() -> None:
+    """What another distribution happens to bring may go with its next release."""
+    declared = {_normal(Requirement(text).name) for text in _project()["dependencies"]}
+    brought = packages_distributions()
+    imported = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module or "")
+    for top in (
+        {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"scanner", "compression"}
+    ):
+        assert {_normal(name) for name in brought[top]} & declared, top
+
+
+def test_the_core_stays_small() -> None:
+    """At most 75 distributions with our own (architecture page), on every system and Python."""
+    text = (ROOT / "requirements" / "core.txt").read_text()
+    assert 30 < len(re.findall(r"^[a-z].*==", text, re.MULTILINE)) <= 74
+
+
+def test_decisions_are_numbered_in_turn() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+def test_the_changelog_says_what_is_unreleased() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## Unreleased\n\n### \w+\n\n- ", text, re.MULTILINE)

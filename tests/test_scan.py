@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jsonschema
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
-
-def weighbridge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scanner", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=120,
-        env={**os.environ, **environment},
-    )
+from tests.support import ROOT, weighbridge
 
 
 def test_a_clean_folder_passes_and_its_report_follows_the_schema() -> None:

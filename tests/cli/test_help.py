@@ -6,13 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT, weighbridge
 from tools.docs import help_of, verbs
 
-ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -31,15 +30,9 @@ def test_help_shows_an_example_and_fits_a_terminal(verb: str) -> None:
 
 def _complete(*words: str) -> list[str]:
     """What bash is offered for the last of the words."""
-    asked = {
-        "_WEIGHBRIDGE_COMPLETE": "bash_complete",
-        "COMP_WORDS": "\n".join(("weighbridge", *words)),
-        "COMP_CWORD": str(len(words)),
-    }
-    command = [sys.executable, "-m", "scanner"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=60, env={**os.environ, **asked}
-    )
+    asked = {"COMP_WORDS": "\n".join(("weighbridge", *words)), "COMP_CWORD": str(len(words))}
+    result = weighbridge(_WEIGHBRIDGE_COMPLETE="bash_complete", **asked)
+    assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
 
 
@@ -60,9 +53,7 @@ def test_the_shell_is_offered_what_fits(words: list[str], offered: list[str]) ->
 
 
 def test_the_script_for_the_shell_names_the_command() -> None:
-    environment = {**os.environ, "_WEIGHBRIDGE_COMPLETE": "zsh_source"}
-    command = [sys.executable, "-m", "scanner"]
-    script = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, env=environment)
+    script = weighbridge(_WEIGHBRIDGE_COMPLETE="zsh_source")
     assert script.stdout.startswith("#compdef weighbridge\n")
 
 

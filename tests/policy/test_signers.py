@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.test_scan import weighbridge
+from tests.support import weighbridge
 from tests.trust.made import vectors
 
 CASE = "oms-v1.0.1-sigstore"

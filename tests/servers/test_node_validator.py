@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support import ROOT, weighbridge
+
 pytestmark = pytest.mark.servers
 
 PACKAGES = (
@@ -49,8 +49,7 @@ def _validate(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("folder", ["demo/clean", "demo/trojaned", "gguf/clean"])
 def test_a_second_implementation_accepts_our_bills(node, spec: str, folder: str) -> None:
     arguments = ("bom", f"fixtures/{folder}", "--spec", spec, "--timestamp", "2026-01-02T03:04:05Z")
-    command = [sys.executable, "-m", "scanner", *arguments]
-    written = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    written = weighbridge(*arguments)
     assert written.stdout, written.stderr
     verdict = _validate(node, written.stdout)
     assert (verdict.returncode, verdict.stdout) == (0, "null\n"), verdict.stdout + verdict.stderr

@@ -10,7 +10,8 @@ import pytest
 
 from fixtures.recipes.pytorch_legacy import PAYLOAD, state, storage, tensor
 from fixtures.recipes.pytorch_zip import Writer, checkpoint
-from tests.servers.serving import ROOT, free_port, scan, serve, transferred
+from tests.servers.serving import free_port, scan, serve, transferred
+from tests.support import ROOT
 
 pytestmark = pytest.mark.servers
 

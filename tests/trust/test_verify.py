@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import support
 from tests.trust import made
 from tests.trust.signed.sign import write_model
 
-ROOT = Path(__file__).parent.parent.parent
 SIGNED = Path(__file__).parent / "signed"
 KEY = str(SIGNED / "key-files-sha256" / "key.pub")
-
-
-def weighbridge(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scanner", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=120,
-        env={**os.environ, "COLUMNS": "200"},
-    )
+weighbridge = partial(support.weighbridge, COLUMNS="200")
 
 
 @pytest.fixture
