@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Where a target installs Debian's packages: as root, or by asking for the right.
+ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
+APT := $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 export PYTHONHASHSEED ?= 0
 
-.PHONY: demo test test-servers check bench fuzz docs lock clean
+.PHONY: demo test test-servers check bench fuzz docs lock dist advisories clean
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,8 +24,8 @@ test: $(READY)       ## everything that needs only Python packages
 	$(BIN)/python -m pytest -q -n 2 -m "not servers"
 
 test-servers: $(READY)  ## tests against real servers, which it installs and starts itself
-	command -v nginx >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light >/dev/null; }
-	command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm >/dev/null; }
+	command -v nginx >/dev/null || { $(APT) nginx-light >/dev/null; }
+	command -v npm >/dev/null || { $(APT) nodejs npm >/dev/null; }
 	$(BIN)/python -m pytest -q -m servers
 
 check: $(READY)      ## format, lint, types, floors, spelling, generated files, workflows
@@ -36,15 +40,24 @@ check: $(READY)      ## format, lint, types, floors, spelling, generated files, 
 bench: $(READY)      ## ours and the peers', side by side in one run
 	$(BIN)/python -m benchmarks.run
 
-fuzz: $(READY)       ## seeded fuzzing of every format: FUZZ_SECONDS=60 make fuzz
-	$(BIN)/python -m tools.fuzz --seconds $${FUZZ_SECONDS:-60}
+fuzz: $(READY)       ## seeded fuzzing of every format: FUZZ_SECONDS=60 FUZZ_SEED=0 make fuzz
+	$(BIN)/python -m tools.fuzz --seconds $${FUZZ_SECONDS:-60} --seed $${FUZZ_SEED:-0}
 
 docs: $(READY)       ## regenerate rule pages and the README's --help blocks
 	$(BIN)/python -m tools.docs
 
 lock: $(READY)       ## pin and hash the dependencies again, without index addresses
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --group dev pyproject.toml -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/core.txt
+	$(BIN)/$(LOCK) pyproject.toml -o requirements/core.txt
+	$(BIN)/$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/$(LOCK) --group release -o requirements/release.txt
+
+dist: $(READY)       ## the wheel and the source archive, the same bytes for the same tree
+	rm -rf dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv build --quiet --no-build-isolation --out-dir dist
+	rm -f dist/.gitignore
+
+advisories: $(READY) ## known vulnerabilities in what a user installs; asks the package index
+	$(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes -r requirements/core.txt
 
 clean:
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

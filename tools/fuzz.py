@@ -10,6 +10,8 @@ import random
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from scanner.formats import all_formats, identify
@@ -21,6 +23,13 @@ from tests.support import mutate
 
 ROOT = Path(__file__).parent.parent
 SLOW = 10.0
+
+
+def attempts(data: bytes, name: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Everything that is tried on one input: to tell what it is, and to read it as each format."""
+    yield "identify", lambda: identify(read_head(BytesReader(data), name))
+    for fmt in all_formats():
+        yield fmt.name, partial(run, fmt, BytesReader(data), Budget(1 << 28, 2_000_000), Location("fuzz"))
 
 
 def main() -> None:
@@ -39,21 +48,20 @@ def main() -> None:
         path = rng.choice(corpus)
         seed = rng.randrange(1 << 30)
         data = mutate(path.read_bytes(), seed)
-        for fmt in all_formats():
+        for name, attempt in attempts(data, path.name):
             started = time.monotonic()
             try:
-                identify(read_head(BytesReader(data), path.name))
-                run(fmt, BytesReader(data), Budget(1 << 28, 2_000_000), Location("fuzz"))
+                attempt()
             except Exception:  # noqa: BLE001 - any exception here is the bug we look for
                 failures += 1
-                kept = ROOT / ".cache" / "fuzz" / f"{fmt.name}-{seed}"
+                kept = ROOT / ".cache" / "fuzz" / f"{name}-{seed}"
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(data)
-                print(f"FAILED {fmt.name} on {path.relative_to(ROOT)} with seed {seed}")
+                print(f"FAILED {name} on {path.relative_to(ROOT)} with seed {seed}")
                 traceback.print_exc()
             if time.monotonic() - started > SLOW:
                 failures += 1
-                print(f"SLOW {fmt.name} on {path.relative_to(ROOT)} with seed {seed}")
+                print(f"SLOW {name} on {path.relative_to(ROOT)} with seed {seed}")
         rounds += 1
     print(f"fuzz: {rounds} inputs, {len(all_formats())} formats, {failures} failures")
     sys.exit(1 if failures else 0)
