@@ -49,8 +49,11 @@ def known() -> Known:
     """Everything that a policy may name."""
     from scanner.policy.document import Known  # noqa: PLC0415 - slow to import, and not always needed
 
-    formats = tuple(sorted(fmt.name for fmt in all_formats()))
-    return Known(all_rules(), formats, tuple(sorted(source.name for source in all_sources())))
+    return Known(
+        all_rules,
+        lambda: tuple(sorted(fmt.name for fmt in all_formats())),
+        lambda: tuple(sorted(source.name for source in all_sources())),
+    )
 
 
 @cache

@@ -1,8 +1,9 @@
-"""One artefact, start to finish: resolve, examine, cross-check, verify, take inventory, judge."""
+"""One artefact, start to finish: resolve, hash, examine; then cross-check, verify, take inventory, judge."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,6 @@ from datetime import datetime
 from threading import Event
 from typing import Self
 
-from scanner import policy, trust
-from scanner.bom.conflicts import find_conflicts
-from scanner.bom.inventory import take_inventory
-from scanner.catalogue import known, rule_set
-from scanner.crosscheck import crosscheck
 from scanner.errors import ReadFailed
 from scanner.examination import Assignment, Limits, examine
 from scanner.model import (
@@ -23,7 +19,6 @@ from scanner.model import (
     Facts,
     FileEntry,
     FileResult,
-    Finding,
     Gap,
     Location,
     Origin,
@@ -32,9 +27,8 @@ from scanner.model import (
 from scanner.reader import WHOLE, Opener
 from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
-from scanner.trust import Signer, Trust
+from scanner.trust import Trust
 from scanner.trust.digests import hash_reader
-from scanner.version import __version__
 from scanner.workers import Failure, Task, Workers
 
 # Files up to this size are hashed by the worker that has just read them; larger ones in threads.
@@ -75,81 +69,38 @@ def scan_artefact(
     """
     with nullcontext(workers) if workers else Workers() as pool:
         pool.start()
-        rules = policy.load(request.policy, known())
-        trusting = _trusting(request.trust, rules.signers())
-        trusting.check()
         resolved = resolve(request.target, request.source)
-        files = _examine_all(resolved, request, pool, progress)
-    artefact = resolved.artefact
-    unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
-    trusted = trust.verify(artefact, files, trusting, resolved.openers, unread)
-    crossed = (*crosscheck(files, artefact), *find_conflicts(artefact, files))
-    findings = _unique(
-        (
-            *resolved.findings,
-            *(finding for file in files for finding in file.findings),
-            *crossed,
-            *trusted.findings,
-        )
-    )
-    gaps = tuple(
-        dict.fromkeys(
-            (
-                *resolved.gaps,
-                *(gap for file in files for gap in file.gaps),
-                *trusted.gaps,
-            )
-        )
-    )
-    inventory = take_inventory(artefact, files)
-    evidence = policy.Evidence(artefact, files, findings, gaps, inventory, trusted.verifications)
-    verdict = policy.evaluate(rules, evidence, request.now)
-    return Report(
-        artefact=artefact,
-        files=files,
-        findings=tuple(judged.finding for judged in verdict.judged),
-        gaps=gaps,
-        inventory=inventory,
-        verifications=trusted.verifications,
-        verdict=verdict,
-        tool_version=__version__,
-        rule_set=rule_set(),
-        created=request.created,
-    )
+        # Bulk is hashed from the first moment on: nothing else takes as long.
+        with _Hashing(resolved, pool.count) as hashing:
+            from scanner.judgement import Judgement  # noqa: PLC0415 - loaded while bulk is hashed
 
-
-def _trusting(given: Trust, signers: Sequence[tuple[str, str]]) -> Trust:
-    """Whom to trust: whom the user names, or else whom the policy demands."""
-    if given.demanding:
-        return given
-    return replace(given, signers=tuple(Signer(identity, issuer) for identity, issuer in signers))
+            judgement = Judgement(request.policy, request.trust, request.now)
+            files = _examine_all(resolved, request, pool, hashing, progress)
+    return judgement.report(resolved, files, request.created)
 
 
 def _examine_all(
-    resolved: Resolved, request: Request, pool: Workers, progress: Progress | None
+    resolved: Resolved, request: Request, pool: Workers, hashing: _Hashing, progress: Progress | None
 ) -> tuple[FileResult, ...]:
     entries = {entry.path: entry for entry in resolved.artefact.files}
     local = resolved.local_paths
     jobs = []
     for path, opener in sorted(resolved.openers.items()):
-        here = path not in local or _small(entries.get(path))
-        hashes = _hashes(entries.get(path), small=True) if here else ()
+        hashes = () if path in hashing.paths else _hashes(entries.get(path), small=True)
         jobs.append(Assignment(path, opener, request.limits, hashes))
-    large = {job.path: job.opener for job in jobs if not job.hashes}
     batches = _batches(jobs, entries, request, pool.count, remote=not local)
     results: dict[str, FileResult] = {}
-    with _Hashing(large, entries, pool.count) as hashing:
-        outcomes = pool.map(examine, batches, threads=1 if local else _SIDE_BY_SIDE)
-        for index, position, outcome in outcomes:
-            path = batches[index][position].item.path
-            if isinstance(outcome, Failure):
-                size = entries[path].size if path in entries else None
-                results[path] = FileResult(path, size or 0, gaps=(Gap(Location(path), outcome.reason),))
-            else:
-                results[path] = outcome
-            if progress:
-                progress(len(results), len(jobs), path)
-        digests = hashing.results()
+    outcomes = pool.map(examine, batches, threads=1 if local else _SIDE_BY_SIDE)
+    for index, position, outcome in outcomes:
+        path = batches[index][position].item.path
+        if isinstance(outcome, Failure):
+            size = entries[path].size if path in entries else None
+            results[path] = FileResult(path, size or 0, gaps=(Gap(Location(path), outcome.reason),))
+        else:
+            results[path] = outcome
+        if progress:
+            progress(len(results), len(jobs), path)
+    digests = hashing.results()
     return tuple(_finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results))
 
 
@@ -161,13 +112,22 @@ def _small(entry: FileEntry | None) -> bool:
 class _Hashing:
     """Large local files, hashed in threads while workers read their structure."""
 
-    def __init__(self, files: Mapping[str, Opener], entries: Mapping[str, FileEntry], count: int) -> None:
+    def __init__(self, resolved: Resolved, count: int) -> None:
+        entries = {entry.path: entry for entry in resolved.artefact.files}
         self._threads = ThreadPoolExecutor(max_workers=count)
         self._stop = Event()
         self._futures = {
-            path: self._threads.submit(_hash, opener, _hashes(entries.get(path), small=False), self._stop)
-            for path, opener in files.items()
+            path: self._threads.submit(
+                _hash, resolved.openers[path], _hashes(entries.get(path), small=False), self._stop
+            )
+            for path in sorted(resolved.openers)
+            if path in resolved.local_paths and not _small(entries.get(path))
         }
+
+    @property
+    def paths(self) -> AbstractSet[str]:
+        """What is hashed here."""
+        return self._futures.keys()
 
     def __enter__(self) -> Self:
         return self
@@ -247,21 +207,3 @@ def _batches(
         batches[-1].append(Task(job, seconds))
         weight += size
     return batches
-
-
-def _unique(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """One of each fingerprint, worst first, then by place: the order of every report."""
-    kept = {finding.fingerprint: finding for finding in reversed(findings)}
-    return tuple(
-        sorted(
-            kept.values(),
-            key=lambda f: (
-                -f.rule.severity.rank,
-                f.location.path,
-                f.location.members,
-                f.location.offset or 0,
-                f.rule.id,
-                f.fingerprint,
-            ),
-        )
-    )

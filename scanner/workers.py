@@ -10,6 +10,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -96,6 +97,7 @@ class Workers:
         )
         self._memory = memory
         self._pool: Any = None  # a ProcessPool; pebble is only partly typed
+        self._starting: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -106,20 +108,30 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._starting is not None:
+            self._starting.join()
         if self._pool is not None:
-            if error is None:
-                self._pool.close()
-            else:
-                self._pool.stop()
+            self._pool.stop()  # every result that anybody waits for has arrived
             self._pool.join()
             self._pool = None
 
     def start(self) -> None:
-        """Begin starting the processes, which takes a moment that the caller can use."""
-        for _ in range(self.count):
-            self._start().schedule(os.getpid)
+        """Start the processes while the caller does something else; the first task waits for them."""
+        if self._starting is None:
+            self._starting = threading.Thread(target=self._warm, daemon=True)
+            self._starting.start()
 
-    def _start(self) -> Any:
+    def _warm(self) -> None:
+        pool = self._create()
+        for _ in range(self.count):
+            pool.schedule(os.getpid)
+
+    def _started(self) -> Any:
+        if self._starting is not None:
+            self._starting.join()
+        return self._create()
+
+    def _create(self) -> Any:
         if self._pool is None:
             method = "spawn" if sys.platform == "win32" else "forkserver"
             context: Any = multiprocessing.get_context(method)
@@ -166,7 +178,7 @@ class Workers:
         for index, batch in enumerate(batches):
             arguments = (function, [task.item for task in batch], threads)
             limit = max(task.seconds for task in batch)
-            futures[self._start().schedule(_guarded, args=arguments, timeout=limit)] = index
+            futures[self._started().schedule(_guarded, args=arguments, timeout=limit)] = index
         for future in as_completed(futures):
             yield futures.pop(future), _outcome(future)
 

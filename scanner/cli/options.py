@@ -8,18 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scanner.cli.trust_options import trust_of
 from scanner.errors import ScannerError
-from scanner.examination import Limits
 from scanner.model import Kind, Target
-from scanner.pipeline import Progress, Request, scan_artefact
 from scanner.result import Report
-from scanner.sources import Options
-from scanner.workers import Workers
+
+if TYPE_CHECKING:
+    from scanner.pipeline import Progress
+    from scanner.workers import Workers
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -110,6 +109,26 @@ def weigh(
     targets: Sequence[str], policy: str, given: dict[str, Any], spent: list[float] | None = None
 ) -> list[Report]:
     """Scan every target with the options that click collected; append the seconds that each took."""
+    from scanner.workers import Workers  # noqa: PLC0415 - first, so that they start while the rest loads
+
+    with Workers(given.get("jobs")) as workers, _progress(quiet=bool(given.get("quiet"))) as progress:
+        workers.start()
+        return list(_weigh(targets, policy, given, workers, progress, spent))
+
+
+def _weigh(
+    targets: Sequence[str],
+    policy: str,
+    given: dict[str, Any],
+    workers: Workers,
+    progress: Progress | None,
+    spent: list[float] | None,
+) -> Iterator[Report]:
+    from scanner.cli.trust_options import trust_of  # noqa: PLC0415 - while the workers start
+    from scanner.examination import Limits  # noqa: PLC0415
+    from scanner.pipeline import Request, scan_artefact  # noqa: PLC0415
+    from scanner.sources import Options  # noqa: PLC0415
+
     kind = Kind(given["kind"]) if given.get("kind") else None
     source = Options(
         token=given.get("token"),
@@ -120,18 +139,12 @@ def weigh(
     limits = Limits(seconds=given.get("file_seconds") or 120.0)
     moment = now(given.get("now"))
     trust = trust_of(given, moment)
-    reports = []
-    with (
-        Workers(given.get("jobs")) as workers,
-        _progress(quiet=bool(given.get("quiet"))) as progress,
-    ):
-        for text in targets:
-            started = time.monotonic()
-            request = Request(Target(text, kind), policy, source, limits, trust, now=moment)
-            reports.append(scan_artefact(request, workers=workers, progress=progress))
-            if spent is not None:
-                spent.append(time.monotonic() - started)
-    return reports
+    for text in targets:
+        started = time.monotonic()
+        request = Request(Target(text, kind), policy, source, limits, trust, now=moment)
+        yield scan_artefact(request, workers=workers, progress=progress)
+        if spent is not None:
+            spent.append(time.monotonic() - started)
 
 
 def now(day: str | None) -> dt.datetime:

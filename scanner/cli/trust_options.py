@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scanner.trust import Signer, Trust, read_anchor
-from scanner.trust.anchors import IGNORED
+if TYPE_CHECKING:
+    from scanner.trust import Signer, Trust
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _FILE = click.Path(dir_okay=False)
@@ -84,6 +84,9 @@ def trust_of(given: dict[str, Any], moment: datetime | None = None) -> Trust:
         TrustError: A file that was named cannot be read.
         click.UsageError: Identities and issuers do not go together.
     """
+    from scanner.trust import Trust, read_anchor  # noqa: PLC0415 - while workers start
+    from scanner.trust.anchors import IGNORED  # noqa: PLC0415
+
     return Trust(
         public_keys=tuple(read_anchor(path) for path in given.get("public_keys") or ()),
         threshold=given.get("threshold") or 1,
@@ -104,4 +107,6 @@ def _signers(identities: tuple[str, ...], issuers: tuple[str, ...]) -> tuple[Sig
             "--identity and --issuer belong together: one issuer for all identities or one for each; "
             "'*' stands for any. An identity says little without who vouched for it."
         )
+    from scanner.trust import Signer  # noqa: PLC0415
+
     return tuple(Signer(identity, issuer) for identity, issuer in zip(identities, issuers, strict=True))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from scanner.errors import PolicyError
@@ -30,13 +31,31 @@ _OWN = frozenset({"name", "description", "extends"})
 _ADDED: frozenset[Keys] = frozenset({("rules",), ("severities",), ("waivers",), ("gaps", "accept")})
 
 
-@dataclass(frozen=True, slots=True)
 class Known:
-    """What a policy may name; the catalogue knows."""
+    """What a policy may name; gathered only where one names something, since that loads every format."""
 
-    rules: tuple[Rule, ...]
-    formats: tuple[str, ...]
-    sources: tuple[str, ...]
+    def __init__(
+        self,
+        rules: Callable[[], tuple[Rule, ...]],
+        formats: Callable[[], tuple[str, ...]],
+        sources: Callable[[], tuple[str, ...]],
+    ) -> None:
+        self._gather = (rules, formats, sources)
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule."""
+        return self._gather[0]()
+
+    @cached_property
+    def formats(self) -> tuple[str, ...]:
+        """Names of all formats."""
+        return self._gather[1]()
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names of all sources."""
+        return self._gather[2]()
 
     def rule(self, ident: str) -> Rule | None:
         """The rule of that id."""
@@ -204,13 +223,15 @@ class _Names:
             f"no {what} is called {word!r}{nearest(word, names)}", self._tree.place(path)
         )
 
+    def _ids(self) -> tuple[str, ...]:
+        return tuple(rule.id for rule in self._known.rules)
+
     def _rules(self) -> Iterator[PolicyError]:
-        ids = tuple(rule.id for rule in self._known.rules)
         for index, entry in enumerate(self._body.severities):
             path: Keys = ("severities", index, "rule")
             matched = [rule for rule in self._known.rules if text_matches(entry.rule, rule.id)]
             if not matched:
-                yield self._missing(path, entry.rule, "rule", ids)
+                yield self._missing(path, entry.rule, "rule", self._ids())
             for rule in matched:
                 if waivers.never(rule) and entry.severity.rank < rule.severity.rank:
                     message = f"{rule.id} is never lowered: the bytes are not what was published"
@@ -228,11 +249,10 @@ class _Names:
                 yield self._missing(("source", "sources", index), name, "source", self._known.sources)
 
     def _waivers(self) -> Iterator[PolicyError]:
-        ids = tuple(rule.id for rule in self._known.rules)
         for index, entry in enumerate(self._body.waivers):
             rule = self._known.rule(entry.rule)
             if rule is None:
-                yield self._missing(("waivers", index, "rule"), entry.rule, "rule", ids)
+                yield self._missing(("waivers", index, "rule"), entry.rule, "rule", self._ids())
                 continue
             if waivers.never(rule):
                 place = self._tree.place(("waivers", index, "rule"))
