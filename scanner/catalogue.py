@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scanner.crosscheck.numbers import NUMBERS
 from scanner.formats import all_formats, expansion, identity
 from scanner.model import Rule
 from scanner.sources import all_sources
@@ -51,7 +52,7 @@ def known() -> Known:
 
     return Known(
         all_rules,
-        lambda: tuple(sorted(fmt.name for fmt in all_formats())),
+        lambda: tuple(sorted((NUMBERS, *(fmt.name for fmt in all_formats())))),
         lambda: tuple(sorted(source.name for source in all_sources())),
     )
 

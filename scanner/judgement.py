@@ -10,7 +10,7 @@ from scanner import policy, trust
 from scanner.bom.conflicts import find_conflicts
 from scanner.bom.inventory import take_inventory
 from scanner.catalogue import known, rule_set
-from scanner.crosscheck import crosscheck
+from scanner.crosscheck import crosscheck, settle
 from scanner.model import FileResult, Finding
 from scanner.result import Report
 from scanner.sources import Resolved
@@ -39,7 +39,7 @@ class Judgement:
 
     def report(self, resolved: Resolved, files: tuple[FileResult, ...], created: str) -> Report:
         """Conclude; ``created`` is written into the report as it is."""
-        artefact = resolved.artefact
+        artefact, files = resolved.artefact, settle(files)
         unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
         trusted = trust.verify(artefact, files, self._trust, resolved.openers, unread)
         findings = _unique(

@@ -320,6 +320,18 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """Bytes of another file that a loader reads as numbers."""
+
+    path: str
+    """As it is written: relative to the file that says so."""
+    offset: int
+    length: int
+    name: str = ""
+    """The tensor."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a format read from the bytes; every part is optional."""
 
@@ -337,6 +349,8 @@ class Facts:
     """Free key/value pairs that help a person (header metadata, truncated)."""
     shards: tuple[tuple[str, str], ...] = ()
     """Tensor name and the file that holds it, as an index says; paths relative to the index."""
+    regions: tuple[Region, ...] = ()
+    """Bytes of other files that a loader reads as numbers (ONNX external data, checkpoint shards)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scanner.crosscheck import code, shards
+from scanner.crosscheck import code, numbers, shards
+from scanner.crosscheck.numbers import settle
 from scanner.model import Artefact, Check, FileResult, Finding, Location, Rule, Severity
 
 COLLISION = Rule(
@@ -20,13 +21,16 @@ COLLISION = Rule(
     example="`Model.safetensors` beside `model.safetensors`",
     references=("CWE-178",),
 )
-RULES = (COLLISION, *shards.RULES, *code.RULES)
+__all__ = ["RULES", "crosscheck", "settle"]
+
+RULES = (COLLISION, *shards.RULES, *code.RULES, *numbers.RULES)
 
 
 def crosscheck(files: tuple[FileResult, ...], artefact: Artefact) -> Iterator[Finding]:
     """Findings about files that stand side by side."""
     yield from _collisions(files)
     yield from shards.check(files, artefact)
+    yield from numbers.check(files, artefact)
     yield from code.check(files, artefact)
 
 
