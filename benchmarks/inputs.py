@@ -118,36 +118,46 @@ def forest_pickle(cache: Path) -> Path:
         if not folder.exists():
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             subprocess.run([str(folder / "bin" / "pip"), "install", "-q", "scikit-learn"], check=True)
-        subprocess.run([str(folder / "bin" / "python"), "-c", _FOREST, str(path), "100000"], check=True)
+        subprocess.run([str(folder / "bin" / "python"), "-c", _FOREST, str(path), "150000"], check=True)
     return path
 
 
+def _npy(numbers: bytes) -> bytes:
+    shape = b"{'descr': '<f4', 'fortran_order': False, 'shape': (%d,), }" % (len(numbers) // 4)
+    shape += b" " * (-(len(shape) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(shape)) + shape + numbers
+
+
 def small_files(cache: Path) -> Path:
-    """2,000 files of ten ordinary kinds, about 9 MB."""
-    folder = cache / "small"
+    """2,000 files of ten ordinary kinds, 9 MB; picklescan looks at four of the kinds (pkl, pt, npy, npz)."""
+    folder = cache / "small-mixed"
     if folder.exists():
         return folder
-    partial = cache / "small.partial"
+    partial = cache / "small-mixed.partial"
     rng = random.Random(2)
     for index in range(200):
         group = partial / f"repo{index}"
         group.mkdir(parents=True, exist_ok=True)
-        numbers = struct.pack("<256f", *(rng.random() for _ in range(256)))
-        header = json.dumps({"w": {"dtype": "F32", "shape": [256], "data_offsets": [0, 1024]}}).encode()
+        numbers = struct.pack("<1500f", *(rng.random() for _ in range(1500)))
+        header = json.dumps({"w": {"dtype": "F32", "shape": [1500], "data_offsets": [0, 6000]}}).encode()
         header += b" " * (-len(header) % 8)
         (group / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + numbers)
         (group / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": index}))
-        (group / "README.md").write_text(f"---\nlicense: mit\n---\n# model {index}\n" + "words " * 400)
-        (group / "data.pkl").write_bytes(pickle.dumps({"a": list(range(500)), "b": str(index)}))
-        (group / "data0.pickle").write_bytes(pickle.dumps([index] * 300, protocol=0))
+        (group / "README.md").write_text(f"---\nlicense: mit\n---\n# model {index}\n" + "words " * 700)
+        rows = [
+            {"id": i, "text": f"row {i} of {index}", "score": i / 7, "tags": [i, None]} for i in range(120)
+        ]
+        (group / "data.pkl").write_bytes(pickle.dumps(rows, protocol=4))
         (group / "train.py").write_text("import math\n\n\ndef f(x):\n    return math.sqrt(x)\n" * 20)
-        (group / "notes.txt").write_text("notes\n" * 300)
-        (group / "data.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(300)))
+        (group / "notes.txt").write_text("notes\n" * 700)
+        (group / "data.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(500)))
         with zipfile.ZipFile(group / "model.pt", "w") as archive:
-            archive.writestr("m/data.pkl", torch_pickle(1, 256))
+            archive.writestr("m/data.pkl", torch_pickle(4, 375))
             archive.writestr("m/version", "3\n")
-            archive.writestr("m/data/0", numbers)
-        shape = b"{'descr': '<f4', 'fortran_order': False, 'shape': (256,), }"
-        shape += b" " * (-(len(shape) + 11) % 64) + b"\n"
-        (group / "w.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(shape)) + shape + numbers)
+            for number in range(4):
+                archive.writestr(f"m/data/{number}", numbers[number * 1500 : number * 1500 + 1500])
+        (group / "w.npy").write_bytes(_npy(numbers))
+        with zipfile.ZipFile(group / "arrays.npz", "w") as archive:
+            archive.writestr("a.npy", _npy(numbers[:4000]))
+            archive.writestr("b.npy", _npy(numbers[4000:]))
     return partial.rename(folder)
