@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scanner.examination import Assignment, Limits, examine
 from scanner.formats import by_name, identify
 from scanner.inspection import HEAD_BYTES, Head, Inspection, run
@@ -16,6 +18,9 @@ from scanner.reader import Budget, BytesOpener, BytesReader
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures"
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such names, limits and counters")
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files, rights and signals")
 
 
 def weighbridge(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scanner.errors import BudgetExceeded, FormatError, ReadFailed
 from scanner.reader import Budget, BytesReader, Cursor, FileOpener, Window, read_whole
+from tests.support import POSIX
 
 
 @given(st.binary(max_size=300), st.integers(-5, 310), st.integers(-5, 310))
@@ -51,6 +52,7 @@ def test_a_file_that_shrinks_fails_instead_of_crashing(tmp_path) -> None:
             reader.read_at(0, 100)
 
 
+@POSIX
 def test_a_fifo_is_refused_without_hanging(tmp_path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

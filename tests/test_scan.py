@@ -8,7 +8,7 @@ import os
 import jsonschema
 import pytest
 
-from tests.support import ROOT, weighbridge
+from tests.support import LINUX, POSIX, ROOT, weighbridge
 
 
 def test_a_clean_folder_passes_and_its_report_follows_the_schema() -> None:
@@ -29,10 +29,11 @@ def test_unknown_bytes_are_a_gap_and_never_a_pass(tmp_path) -> None:
     assert weighbridge("scan", str(tmp_path)).returncode == 3
 
 
+@LINUX
 def test_odd_things_in_a_folder_are_gaps(tmp_path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "away").symlink_to("/etc/hostname")
+    (tmp_path / "away").symlink_to("/etc/hosts")
     (tmp_path / os.fsdecode(b"bad\xff.txt")).write_text("text")
     result = weighbridge("scan", str(tmp_path), "--format", "json")
     report = json.loads(result.stdout)
@@ -84,6 +85,7 @@ def test_a_secret_is_found_and_never_repeated(tmp_path) -> None:
     assert secret not in result.stdout
 
 
+@POSIX
 def test_names_of_strangers_cannot_write_to_the_terminal(tmp_path) -> None:
     (tmp_path / "\x1b[31m[bold]x").write_bytes(b"\x00\x01")
     result = weighbridge("scan", str(tmp_path))

@@ -13,8 +13,7 @@ import pytest
 
 from scanner.workers import Failure, Task, Workers
 from tests.probes import act
-
-ROOT = Path(__file__).parent.parent
+from tests.support import LINUX, POSIX, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +31,9 @@ def run(pool: Workers, *batches: list[str], seconds: float = 20.0, threads: int 
 @pytest.mark.parametrize(
     ("culprit", "reason"),
     [
-        ("die", "the reading process died"),
+        pytest.param("die", "the reading process died", marks=POSIX),
         ("exit", "the reading process died"),
-        ("memory", "more memory was needed than the limit allows"),
+        pytest.param("memory", "more memory was needed than the limit allows", marks=LINUX),
         ("bug", "internal error"),
         ("recurse", "internal error"),
         ("quit", "internal error"),
@@ -94,8 +93,8 @@ def _children(pid: int) -> set[int]:
     return found - {pid}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@LINUX
 def test_an_interruption_ends_cleanly(tmp_path, number: signal.Signals, code: int) -> None:
     """While a huge sparse file is being hashed, which would take much longer than this test."""
     with (tmp_path / "big.txt").open("wb") as file:

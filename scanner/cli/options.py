@@ -179,9 +179,10 @@ def _progress(*, quiet: bool) -> Iterator[Progress | None]:
 
 
 def emit(text: str, output: str | None) -> None:
-    """Print a result, or write it to the file that the user named."""
+    """Print a result, or write it to the file that the user named; what is read by programs is UTF-8."""
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        text = text if text.endswith("\n") else f"{text}\n"
+        click.echo(text if sys.stdout.isatty() else text.encode("utf-8", "backslashreplace"), nl=False)
         return
     try:
         Path(output).write_text(text, encoding="utf-8", newline="\n")

@@ -72,3 +72,11 @@ def test_colour_is_for_terminals_that_want_it(extra: dict[str, str], coloured: b
     os.close(ours)
     assert "PASS" in printed
     assert bool(re.search(r"\x1b\[[\d;]*(?:3|4)\dm", printed)) == coloured, printed
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "markdown"])
+def test_what_programs_read_is_utf_8_whatever_the_system_prefers(form: str) -> None:
+    arguments = ("scan", "fixtures/demo/trojaned", "--format", form)
+    usual, other = weighbridge(*arguments), weighbridge(*arguments, PYTHONIOENCODING="cp1252")
+    assert usual.returncode == other.returncode == 1, other.stderr
+    assert usual.stdout == other.stdout

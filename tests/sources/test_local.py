@@ -19,6 +19,7 @@ from scanner.model import Target
 from scanner.pipeline import Request, scan_artefact
 from scanner.result import Decision, Report
 from scanner.sources import Options, resolve
+from tests.support import LINUX, POSIX
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -35,6 +36,7 @@ def rules(report: Report) -> dict[str, str]:
     return {finding.location.path: finding.rule.id for finding in report.findings}
 
 
+@POSIX
 def test_everything_that_is_no_file_is_a_gap(tmp_path, workers) -> None:
     (tmp_path / "good.txt").write_text("text\n")
     os.mkfifo(tmp_path / "fifo")
@@ -42,7 +44,7 @@ def test_everything_that_is_no_file_is_a_gap(tmp_path, workers) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     (tmp_path / "dead").symlink_to("nothing")
-    (tmp_path / "away").symlink_to("/etc/hostname")
+    (tmp_path / "away").symlink_to("/etc/hosts")
     (tmp_path / "away-folder").symlink_to("/etc")
     (tmp_path / "null").symlink_to("/dev/null")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -79,6 +81,7 @@ def test_links_inside_the_folder_are_read(tmp_path, workers) -> None:
     assert report.verdict.decision is Decision.PASS
 
 
+@POSIX
 def test_what_may_not_be_read_is_a_gap(tmp_path) -> None:
     """As nobody, because root may read everything."""
     (tmp_path / "secret.txt").write_text("text\n")
@@ -157,6 +160,7 @@ def test_a_file_that_is_exchanged_after_it_was_listed_is_not_read(tmp_path) -> N
         pass
 
 
+@POSIX
 def test_very_deep_folders_are_read_to_where_the_system_lets_us(tmp_path, workers) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     for _ in range(1100):  # deeper than Python's recursion, longer than PATH_MAX
@@ -176,6 +180,7 @@ def test_very_deep_folders_are_read_to_where_the_system_lets_us(tmp_path, worker
     ]
 
 
+@LINUX
 def test_names_that_look_alike_are_both_read(tmp_path, workers) -> None:
     for name in (
         b"bad\xff.txt",
@@ -240,12 +245,14 @@ def test_a_link_into_what_is_left_out_is_a_gap(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["fifo", "a\0b", "none"])
+@POSIX
 def test_targets_that_are_none_decide_nothing(tmp_path, name: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(TargetError):
         resolve(Target(f"{tmp_path}/{name}"), Options())
 
 
+@LINUX
 def test_a_hundred_thousand_files_are_listed_in_bounded_memory(tmp_path) -> None:
     for number in range(100):
         (tmp_path / f"{number:02}").mkdir()
@@ -271,6 +278,7 @@ def test_a_hundred_thousand_files_are_listed_in_bounded_memory(tmp_path) -> None
     assert isinstance(next(walk(str(tmp_path))), Found)
 
 
+@LINUX
 def test_the_report_of_odd_names_is_json(tmp_path) -> None:
     (tmp_path / os.fsdecode(b"bad\xff\n\x1b[2J.txt")).write_text("text\n")
     command = [sys.executable, "-m", "scanner", "scan", str(tmp_path), "--format", "json"]

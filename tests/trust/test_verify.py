@@ -61,7 +61,7 @@ def test_changed_added_unknown_and_missing(model: Path) -> None:
 
 
 def test_a_link_out_of_the_folder_is_not_signed(model: Path) -> None:
-    (model / "run.py").symlink_to("/etc/hostname")
+    (model / "run.py").symlink_to("/etc/hosts")
     result = weighbridge("verify", str(model), "--public-key", KEY)
     assert (result.returncode, "unsigned  1: run.py" in result.stdout) == (1, True)
 
