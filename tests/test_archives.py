@@ -39,7 +39,7 @@ ZIP = ROOT / "fixtures/zip"
     ],
 )
 def test_the_verdict_says_why(path: str, code: int, text: str) -> None:
-    result = weighbridge("scan", f"fixtures/{path}", COLUMNS="400")
+    result = weighbridge("scan", f"fixtures/{path}", "-v", COLUMNS="400")
     assert result.returncode == code, result.stdout + result.stderr
     assert text in result.stdout
     assert "Traceback" not in result.stdout + result.stderr

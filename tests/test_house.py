@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -115,3 +116,10 @@ def test_decisions_are_numbered_in_turn() -> None:
 def test_the_changelog_says_what_is_unreleased() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert re.search(r"^## Unreleased\n\n### \w+\n\n- ", text, re.MULTILINE)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only in a clone does git know what it leaves out")
+def test_no_fixture_is_left_out_of_a_commit() -> None:
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "fixtures"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not [name for name in listed.splitlines() if "__pycache__" not in name]
