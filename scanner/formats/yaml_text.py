@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from scanner.data.capabilities import capability, is_config_class, is_config_namespace
-from scanner.errors import FormatError
 from scanner.inspection import Format, Head, Note, Read
 from scanner.model import Check, Coverage, Facts, Finding, Location, Rule, Severity
 from scanner.reader import Budget, Reader, read_whole
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import Node
 
 DANGEROUS = Rule(
     id="yaml-text/dangerous-callable",
     title="Loading the YAML reaches a dangerous callable",
     severity=Severity.CRITICAL,
     check=Check.REMOTE_CODE,
-    finds="A tag (`!!python/object/apply:…`, `!new:…`) or a Hydra `_target_` that names something which "
-    "executes code, loads native code, or touches files or the network.",
+    finds="A tag (`!!python/object/apply:…`, `!new:…`) or a Hydra `_target_` (`target` in NeMo and latent "
+    "diffusion) that names something which executes code, loads native code, or touches files or the "
+    "network.",
     why="`yaml.load` with an unsafe loader, HyperPyYAML and Hydra call it with arguments from the file.",
     remedy="Do not load the file.",
     example="`!!python/object/apply:os.system ['true']`",
@@ -61,6 +65,7 @@ DUPLICATE_KEY = Rule(
 )
 _LIMIT = 4 << 20
 _SUFFIXES = (".yaml", ".yml")
+_NAMES = frozenset({"mlmodel"})
 _CONTROL = frozenset(range(32)) - {9, 10, 12, 13}
 _FIRST = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:%YAML [\d.]+[ \t]*\r?\n|(?:#[^\n]*\n)*+---[ \t]*!|(?:#[^\n]*\n)*+!!python/)"
@@ -70,13 +75,14 @@ _PLAIN = re.compile(
     r"!?|!!(?:str|int|float|bool|null|map|seq|set|omap|pairs|binary|timestamp|merge|value|"
     r"python/(?:tuple|str|unicode|int|long|float|complex|list|dict|bool|none|bytes))"
 )
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _PYTHON = re.compile(r"!!python/(?:object/apply|object/new|object|name|module):(.*)")
 _HYPER = re.compile(r"!(?:new|apply|applyref|name|module):(.*)")
 _FOREIGN = re.compile(r"!!(?:[\w$]+\.)+[\w$]+|!ruby/.*|!!ruby/.*|!!perl/.*|!perl/.*|!php/.*|!!js/.*")
 
 
 def _matches(head: Head) -> bool:
-    if head.name.endswith(_SUFFIXES):
+    if head.name.endswith(_SUFFIXES) or head.name in _NAMES:
         return head.size > 0 and _CONTROL.isdisjoint(head.data)
     return head.data[:1] in {b"%", b"#", b"-", b"!", b"\xef"} and _FIRST.match(head.data) is not None
 
@@ -85,11 +91,9 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     from scanner.wire import yaml  # noqa: PLC0415 - ruamel is only loaded where there is YAML
 
     raw = read_whole(reader, budget, _LIMIT)
-    try:
-        text = raw.decode("utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError("is not valid UTF-8", error.start) from error
+    text = yaml.decode(raw)
     entry_points: dict[str, None] = {}
+    file = (where.members or (where.path,))[-1].rpartition("/")[2].lower()
     for document in yaml.compose(text):
         for node in yaml.nodes(document, budget):
             place = where.at(line=yaml.line_of(node))
@@ -97,15 +101,32 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
             for name in _tagged(tag):
                 entry_points[name] = None
                 yield from _judge(name, tag, place)
-            for value in yaml.every(node, "_target_"):
-                for name, scalar in yaml.scalars(value):
-                    entry_points[name] = None
-                    yield from _judge(name, "_target_", where.at(line=yaml.line_of(scalar)))
+            for key, name, scalar in _targets(node, file):
+                entry_points[name] = None
+                yield from _judge(name, key, where.at(line=yaml.line_of(scalar)))
             for key in yaml.repeated(node)[:20]:
                 message = f"a mapping names {key[:80]!r} twice"
                 yield Finding(DUPLICATE_KEY, place, message, evidence=(("key", key[:80]),))
     yield Facts("yaml", entry_points=tuple(entry_points))
     yield Read(Coverage.WHOLE)
+
+
+def _targets(node: Node, file: str) -> Iterator[tuple[str, str, Node]]:
+    """(key, name, its node) of what a loader builds: Hydra's ``_target_``, and the ``target`` of others.
+
+    NeMo (``import_class_by_path``) takes it from the root of ``model_config.yaml``, latent diffusion
+    (``instantiate_from_config``) from wherever ``params`` stand beside it; elsewhere it is a word like
+    any other, unless it names what is dangerous.
+    """
+    from scanner.wire import yaml  # noqa: PLC0415 - as above
+
+    for value in yaml.every(node, "_target_"):
+        yield from (("_target_", name, scalar) for name, scalar in yaml.scalars(value))
+    meant = file == "model_config.yaml" or bool(yaml.every(node, "params"))
+    for value in yaml.every(node, "target"):
+        for name, scalar in yaml.scalars(value):
+            if _DOTTED.fullmatch(name) and (meant or capability(name) not in {"safe", "unknown"}):
+                yield "target", name, scalar
 
 
 def _tagged(tag: str) -> list[str]:
@@ -126,7 +147,7 @@ def _judge(name: str, key: str, place: Location) -> Iterator[Finding]:
     if does not in {"safe", "unknown"}:
         yield Finding(DANGEROUS, place, f"{key[:200]} names {shown} ({does})", evidence=evidence)
     elif does == "safe" or is_config_class(name) or is_config_namespace(name):
-        if key != "_target_" or not is_config_class(name):
+        if key not in {"_target_", "target"} or not is_config_class(name):
             yield Finding(BUILDS, place, f"names {shown}", evidence=evidence)
     else:
         message = f"{key[:200]} names {shown}, which nobody vouches for"

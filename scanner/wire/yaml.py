@@ -62,6 +62,18 @@ def compose(text: str) -> list[Node]:
         raise FormatError(f"is no YAML ({type(error).__name__})") from error
 
 
+def decode(raw: bytes) -> str:
+    """The text of a YAML file: UTF-8, or UTF-16 with a byte order mark.
+
+    Raises:
+        FormatError: It is neither.
+    """
+    try:
+        return raw.decode("utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError("is not valid UTF-8", error.start) from error
+
+
 def nodes(root: Node, budget: Budget) -> Iterator[Node]:
     """Every node once, however many aliases lead to it."""
     pending, seen = [root], set()

@@ -83,3 +83,22 @@ def test_any_text_is_survived(text: str) -> None:
 def test_it_survives_mutation() -> None:
     for path in sorted(HERE.rglob("*.y*ml")):
         assert_survives("yaml-text", path.read_bytes(), 20)
+
+
+def test_cve_2025_23304_the_target_of_a_nemo_configuration() -> None:
+    judged = {
+        b"target: os.system\n": {"yaml-text/dangerous-callable"},
+        b"target: mypackage.Model\n": {"yaml-text/unknown-callable"},
+        b"target: nemo.collections.asr.models.SomethingNew\n": {"yaml-text/builds-objects"},
+    }
+    for data, rules in judged.items():
+        assert rules_of(inspect_bytes("yaml-text", data, "model_config.yaml")) == rules, data
+
+
+def test_a_target_beside_params_is_built_and_any_other_is_a_word() -> None:
+    data = b"target: mypackage.Model\nparams: {}\n"
+    assert rules_of(inspect_bytes("yaml-text", data, "config.yaml")) == {"yaml-text/unknown-callable"}
+    assert not inspect_bytes("yaml-text", b"target: docs.build\n", "config.yaml").findings
+    assert inspect_bytes("yaml-text", b"target: os.system\n", "config.yaml").findings
+    latent = b"model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params: {}\n"
+    assert rules_of(inspect_bytes("yaml-text", latent, "v1-inference.yaml")) == {"yaml-text/builds-objects"}
