@@ -32,7 +32,7 @@ PATH = Rule(
     finds="An absolute path or one with `..` in the manifest.",
     why="TorchServe joins it to the model's folder, and imports, unpickles or installs what it finds there.",
     remedy="Refuse the archive; the archiver writes names without folders.",
-    example='`{"model": {"serializedFile": "../other/model.pt"}}`',
+    example='`{"model": {"modelFile": "../other/model.py"}}`',
     references=("CVE-2023-48299", "CWE-22"),
 )
 _LIMIT = 1 << 20
