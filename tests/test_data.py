@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scanner.data import load, names, tags_for
-from scanner.data.capabilities import capability, reason, safe_names
+from scanner.data.capabilities import USES, applied, capability, reason, safe_names, uses
 from scanner.model import Check
 from tools.callables.reach import Walk
 from tools.callables.source import Library
@@ -26,6 +26,25 @@ def test_every_safe_name_is_dotted_has_a_reason_and_is_said_once() -> None:
     for name in seen:
         assert capability(name) == "safe", name
         assert ": " in reason(name), name
+
+
+def test_uses_are_of_the_known_kinds_and_what_applies_another_is_itself_called() -> None:
+    for name in safe_names():
+        assert uses(name) <= USES, name
+        for _, use in applied(name):
+            assert use in USES
+            assert not uses(name).isdisjoint({"call", "call-with-objects"}), name
+
+
+def test_functions_that_no_pickler_calls_are_only_named() -> None:
+    assert (
+        uses("numpy.mean")
+        == uses("torch.FloatStorage")
+        == uses("sklearn.cluster._kmeans.chi2")
+        == frozenset()
+    )
+    assert uses("sklearn.cluster._kmeans.KMeans") == {"new", "state"}
+    assert uses("collections.OrderedDict") == {"call", "items", "state"}
 
 
 @pytest.mark.parametrize("name", names("callables"))

@@ -21,6 +21,21 @@ def u32(number: int) -> bytes:
     return number.to_bytes(4, "little")
 
 
+def text(value: str) -> bytes:
+    return b"X" + u32(len(value)) + value.encode()
+
+
+def name(dotted: str) -> bytes:
+    module, _, last = dotted.rpartition(".")
+    return f"c{module}\n{last}\n".encode()
+
+
+def made(dotted: str, **attributes: bytes) -> bytes:
+    """An instance of a class, with a state, each value as opcodes."""
+    state = b"".join(text(key) + value + b"s" for key, value in attributes.items())
+    return name(dotted) + b")\x81" + (b"}" + state + b"b" if attributes else b"")
+
+
 # CVE-2025-10155 and GHSA-9gvj-pp9x-gcfr: what a scanner does not know as a pickle it does not read. Before
 # protocol 2 there is no magic; any opcode that needs no stack can come first, and the payload can come late.
 LEADS = {
@@ -81,3 +96,160 @@ def test_texts_that_begin_with_the_letter_of_an_opcode_stay_texts(text: str) -> 
     assert result.formats == ("text",)
     assert not result.findings
     assert not result.gaps
+
+
+HOLDER = "argparse.Namespace"
+RELU = "torch.nn.modules.activation.ReLU"
+TYPE = name("numpy.dtype") + text("O8") + b"\x89\x88\x87R"
+
+# arXiv 2508.19774 (gadgets), arXiv 2607.17503 (overwriting what is trusted, CWE-1395), GHSA-6ggj-6f2q-f7mx
+# (BUILD hides what it does): nothing here names a dangerous callable. Each does what no pickler writes.
+COMPOSED = {
+    "a-state-that-becomes-the-next-setstate": made(HOLDER, __setstate__=made(RELU)) + b"Nb.",
+    "a-class-changed-through-what-returns-it": name("torch.jit._pickle.restore_type_tag")
+    + name("torch.nn.modules.module.Module")
+    + text("x")
+    + b"\x86RN}"
+    + text("__setattr__")
+    + b"Ns\x86b.",
+    "the-same-through-an-old-numpy": name("numpy.core.multiarray.scalar")
+    + TYPE
+    + name("torch.nn.modules.module.Module")
+    + b"\x86R}b.",
+    "an-array-over-any-address": name("scipy._lib.array_api_compat.numpy._aliases.asarray")
+    + made(HOLDER, __array_interface__=b"}")
+    + b"\x85RK\x00K\x01s.",
+    "an-allocator-at-any-address": name("torch.storage.UntypedStorage")
+    + b")}"
+    + text("allocator")
+    + b"J\x01\x01\x01\x01s\x92.",
+    "a-default-that-is-called-by-another-mapping": name("builtins.dict")
+    + name("collections.ChainMap")
+    + b")\x81}"
+    + text("maps")
+    + b"]"
+    + name("collections.defaultdict")
+    + made(RELU)
+    + b"\x85Rasb\x85R.",
+    "an-instance-in-the-place-of-a-class": name("copyreg.__newobj__")
+    + made(HOLDER, __new__=made(RELU))
+    + b"\x85R.",
+    "a-base-whose-constructor-runs": name("copyreg._reconstructor")
+    + name("xgboost.core.Booster")
+    + name("xgboost.core.Booster")
+    + text("/etc/passwd")
+    + b"\x87R.",
+    "a-call-through-a-rebuilder": name("torch._tensor._rebuild_from_type_v2")
+    + b"("
+    + made(RELU)
+    + name("torch.Tensor")
+    + b")}tR.",
+    "an-attribute-that-append-finds": made(HOLDER, append=made(RELU)) + b"Na.",
+    "an-attribute-that-add-finds": made(HOLDER, add=made(RELU)) + b"(N\x90.",
+    "a-state-that-is-an-object": name("torch.optim.sgd.SGD")
+    + b")\x81"
+    + made(HOLDER, items=made(RELU))
+    + b"b.",
+    "keys-that-an-object-makes-up": name("collections.OrderedDict")
+    + made(HOLDER, keys=made(RELU))
+    + b"\x85R.",
+    # CVE-2026-24747: SETITEMS on what is no dictionary.
+    "items-of-a-tensor": name("torch._utils._rebuild_tensor_v2") + b"(NtR(K\x01K\x02u.",
+    "a-function-that-is-only-ever-named": name("numpy.mean") + made(HOLDER, mean=made(RELU)) + b"\x85R.",
+    "a-forgotten-target": b"(" + b"]\x94" * 200_050 + made(HOLDER) + b"\x940j" + u32(200_050) + b"}b.",
+    "a-name-after-the-memo-is-full": b"("
+    + b"K\x01\x94" * 200_050
+    + b"Vposix\n\x940Vsystem\n\x940"
+    + b"j"
+    + u32(200_050)
+    + b"j"
+    + u32(200_051)
+    + b"\x93.",
+}
+
+
+@pytest.mark.parametrize("composed", COMPOSED)
+def test_harmless_names_put_together_as_no_pickler_does_are_refused(composed: str) -> None:
+    result = examined(b"\x80\x04" + COMPOSED[composed], "model.pkl")
+    assert refused(result)
+    assert not any(finding.rule.id == "pickle/malformed" for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    "dotted",
+    [
+        "sklearn.metrics._scorer._Scorer",
+        "scipy._lib._util._FunctionWrapper",
+        "scipy.optimize._basinhopping.MinimizerWrapper",
+        "numpy.vectorize",
+        "numpy.lib._datasource._FileOpeners",
+        "lightgbm.basic._TempFile",
+        "scipy.stats._distn_infrastructure.rv_continuous",
+    ],
+)
+def test_classes_from_which_anything_can_be_composed_are_not_safe(dotted: str) -> None:
+    assert refused(examined(b"\x80\x04" + made(dotted) + b".", "model.pkl"))
+
+
+def joblib_array(code: str, count: int, data: bytes, state: bytes = b"", extra: bytes = b"") -> bytes:
+    """An array as joblib writes it: a wrapper with its state, then the bytes."""
+    dtype = name("numpy.dtype") + text(code) + b"\x89\x88\x87R" + state
+    items = text("dtype") + dtype + text("shape") + b"J" + u32(count) + b"\x85" + extra
+    return name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81}(" + items + b"ub" + data
+
+
+NESTED = b"\x80\x02" + CALL + b" " * (-(len(CALL) + 2) % 8)
+WORDS = len(NESTED) // 8
+FIELD = text("f") + TYPE + b"K\x00\x86"
+WITH_OBJECTS = b"(K\x03" + text("|") + b"N" + text("f") + b"\x85}" + FIELD + b"sK\x08K\x01K\x1btb"
+
+# CVE-2024-34997, CVE-2020-13092: what joblib takes for numbers and what for opcodes.
+JOBLIB = {
+    "objects-spelt-with-a-byte-order": joblib_array("|O8", WORDS, NESTED),
+    "objects-in-a-field": joblib_array("V8", WORDS, NESTED, WITH_OBJECTS),
+    "objects-by-a-flag": joblib_array(
+        "V8", WORDS, NESTED, b"(K\x03" + text("|") + b"NNNJ" + b"\xff" * 4 + b"K\x01K\x3ftb"
+    ),
+    "another-width-than-the-code-says": joblib_array(
+        "V8", 10, b"a" * 10 + b"0" + CALL + b" " * 60, b"(K\x03" + text("|") + b"NNNK\x01K\x01K\x00tb"
+    ),
+    "numbers-that-pickle.load-runs": joblib_array("u1", len(CALL) + 1, b"0" + CALL),
+    "a-padding-that-is-a-float": joblib_array(
+        "u1", 40, b"0" + CALL + b" " * 40, extra=text("numpy_array_alignment_bytes") + b"G" + bytes(8)
+    ),
+    "a-padding-behind-many-attributes": joblib_array(
+        "u1",
+        40,
+        b"\x01" + b" " * 41 + b"0" + CALL,
+        extra=b"".join(text(f"a{n}") + b"N" for n in range(70))
+        + text("numpy_array_alignment_bytes")
+        + b"K\x10",
+    ),
+    "an-array-inside-of-a-frame": b"\x95"
+    + u32(300)
+    + u32(0)
+    + joblib_array("u1", 40, b"0" + CALL + b" " * 200),
+    "a-state-in-two-parts": name("joblib.numpy_pickle.NumpyArrayWrapper") + b")\x81N}\x86b" + b"0" + CALL,
+    "a-wrapper-made-by-its-constructor": name("joblib.numpy_pickle.NumpyArrayWrapper")
+    + b"(NK\x00\x85NNtR}b"
+    + b"B"
+    + u32(len(CALL) + 1)
+    + b"0"
+    + CALL,
+}
+
+
+@pytest.mark.parametrize("trick", JOBLIB)
+def test_no_array_of_joblib_hides_opcodes(trick: str) -> None:
+    assert refused(examined(b"\x80\x04" + JOBLIB[trick] + b".", "model.joblib"))
+
+
+def test_where_a_frame_goes_on_behind_stop_loaders_part() -> None:
+    # The Python unpickler has read the frame and goes on behind it; the C one goes on behind STOP.
+    decoy = b"B" + u32(len(CALL))
+    first = b"\x80\x04\x95" + u32(2 + len(decoy)) + u32(0) + b"N." + decoy
+    assert refused(examined(first + CALL + b".", "stream.pkl"))
+
+
+def test_the_classes_of_torchscript_exist_only_in_its_archives() -> None:
+    assert refused(examined(b"\x80\x02c__torch__\nNet\n)\x81.", "model.pkl"))

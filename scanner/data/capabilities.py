@@ -9,12 +9,19 @@ from typing import Any
 from scanner.data import load, names
 
 _DEEPEST = 8
+USES = frozenset({"new", "call", "call-with-objects", "items", "appends", "state"})
+"""What pickles do with a name beyond looking it up: make an instance without running its constructor; call it
+with plain data, or with objects as well; then put items into what came out, append to it, give it a state."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     safe: dict[str, str]
     """Name to library and reason."""
+    uses: dict[str, frozenset[str]]
+    """Name to what picklers do with it; see :data:`USES`."""
+    applies: dict[str, tuple[tuple[int, str], ...]]
+    """Name of what uses one of its arguments in turn: (position, use)."""
     dangerous: dict[str, str]
     """Name of a callable or a module to what it does."""
     parts: frozenset[str]
@@ -26,6 +33,8 @@ class _Known:
 @cache
 def _known() -> _Known:
     safe: dict[str, str] = {}
+    uses: dict[str, frozenset[str]] = {}
+    applies: dict[str, tuple[tuple[int, str], ...]] = {}
     dangerous: dict[str, str] = {}
     parts: set[str] = set()
     modules: set[str] = set()
@@ -35,10 +44,13 @@ def _known() -> _Known:
             reason = f"{library['library']} {library['version']}: {entry['reason']}"
             for module, members in entry["names"].items():
                 safe |= {f"{module}.{member}": reason for member in members}
+                uses |= {f"{module}.{member}": frozenset(entry.get("uses", ())) for member in members}
+        for applying, positions in library.get("applies", {}).items():
+            applies[applying] = tuple((int(position), use) for position, use in positions.items())
         dangerous |= library.get("dangerous_modules", {}) | library.get("dangerous", {})
         parts.update(library.get("dangerous_parts", ()))
         modules.update(library.get("safe_modules", ()))
-    return _Known(safe, dangerous, frozenset(parts), frozenset(modules))
+    return _Known(safe, uses, applies, dangerous, frozenset(parts), frozenset(modules))
 
 
 def capability(name: str) -> str:
@@ -63,6 +75,16 @@ def capability(name: str) -> str:
 def reason(name: str) -> str:
     """Why a safe name counts as safe: the library, its version, and the review; empty for any other."""
     return _known().safe.get(name, "")
+
+
+def uses(name: str) -> frozenset[str]:
+    """What picklers do with a safe name beyond looking it up: a part of :data:`USES`."""
+    return _known().uses.get(name, USES if capability(name) == "safe" else frozenset())
+
+
+def applied(name: str) -> tuple[tuple[int, str], ...]:
+    """Which arguments a safe callable uses in turn, by position, and how."""
+    return _known().applies.get(name, ())
 
 
 def safe_names() -> tuple[str, ...]:

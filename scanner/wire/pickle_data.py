@@ -16,6 +16,7 @@ from scanner.wire.pickle_stream import SLACK, Window
 
 _WIDTHS = {0x42: 4, 0x54: 4, 0x58: 4, 0x8B: 4, 0x8D: 8, 0x8E: 8, 0x96: 8}
 _BYTES_PER_STEP = 4
+_FRAME = 0x95
 
 
 @cache
@@ -29,7 +30,7 @@ def _run() -> re.Pattern[bytes]:
         rb"[Khq].",
         rb"M..",
         rb"[Jjr]....",
-        rb"[G\x95].{8}",
+        rb"G.{8}",
         counted(rb"\x8c"),
         counted(b"X", 3),
         counted(b"C"),
@@ -64,7 +65,7 @@ def only_data(cursor: Cursor, budget: Budget) -> int | None:
 def _walk(window: Window, budget: Budget) -> int | None:
     at = window.load()
     protocol = window.data[at + 1] if window.data[at] == 0x80 else 0
-    fresh = True
+    fresh, frame_end = True, 0
     while True:
         found = _run().match(window.data, at, window.end)
         after = found.end() if found else at
@@ -74,7 +75,11 @@ def _walk(window: Window, budget: Budget) -> int | None:
         code = window.data[at] if at < window.end else -1
         if code == 0x2E:
             window.sync(at + 1)
-            return protocol
+            return protocol if frame_end <= window.base + at + 1 else None
+        if code == _FRAME and at + 9 <= window.end:
+            frame_end = window.base + at + 9 + int.from_bytes(window.data[at + 1 : at + 9], "little")
+            at = window.jump(at + 9, 0)
+            continue
         width = _WIDTHS.get(code)
         if width is not None and at + 1 + width <= window.end:
             length = int.from_bytes(window.data[at + 1 : at + 1 + width], "little")

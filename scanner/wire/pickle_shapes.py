@@ -8,8 +8,10 @@ pattern demands to be the same; so every further match would leave the same kind
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
+
+from scanner.wire.pickle_values import Result
 
 _SHAPES = 32
 _LONGEST = 64 << 10
@@ -138,7 +140,8 @@ class Shapes:
             else:
                 break
             at = found.end()
-            machine.stack.append(shape.value)
+            value = shape.value
+            machine.stack.append(replace(value) if isinstance(value, Result) else value)
             memoised += shape.memoised
             if known[0] is not shape:
                 known.remove(shape)

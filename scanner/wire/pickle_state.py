@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 from scanner.errors import BudgetExceeded, FormatError
 from scanner.reader import Budget, Cursor
 from scanner.wire.pickle_shapes import Mark, Shapes
 from scanner.wire.pickle_stream import LINE, Window
-from scanner.wire.pickle_values import FORGOTTEN, KEPT, Blob, Global, Sequence, Table
+from scanner.wire.pickle_values import FORGOTTEN, KEPT, Blob, Global, Result, Sequence, Table
 
 LONGEST_TEXT = 4096
 _MEMO = 200_000
+_RECENT = 512
 _GLOBALS = 1_000_000
 STACK_LIMIT = 2_000_000
 _MARK_WEIGHT = 4
@@ -37,6 +38,10 @@ SIZED: Final = {
 }
 
 
+class Effect(Exception):
+    """An opcode meets an object on which it does more than build data."""
+
+
 class State(Window):
     """What a stream has built so far, forgetful beyond bounds: memory does not grow with the opcodes."""
 
@@ -52,11 +57,17 @@ class State(Window):
         """One for each open MARK."""
         self.loud = 0
         """Events so far."""
+        self.frame_end = 0
+        """Where the last frame ends: CPython's Python unpickler has read the stream up to there."""
         self.shapes = Shapes()
         self._outer: list[list[Any]] = []
         self._below = 0
         self._memo: dict[int, Any] = {}
-        self._kept_globals = 0
+        self._recent: dict[int, tuple[int, str]] = {}
+        self._older: dict[int, tuple[int, str]] = {}
+        self._kept = 0
+        self._kept_objects = 0
+        self._lost = False
         self._text_room = _TEXT_ROOM
         self._filled = 0
         self._sparse: set[int] = set()
@@ -79,7 +90,7 @@ class State(Window):
         return not self._sparse
 
     def recall(self, index: int) -> Any:
-        """What the memo holds; ``FORGOTTEN`` where it was not kept.
+        """What the memo holds; where it was not kept, ``FORGOTTEN``, or an unknown object if it may be one.
 
         Raises:
             FormatError: Nothing was ever stored there.
@@ -88,12 +99,21 @@ class State(Window):
         if value is not self:
             return value
         if index < self._filled or index in self._sparse:
-            return FORGOTTEN
+            return Result(None, ()) if self._lost else FORGOTTEN
         raise FormatError(f"memo slot {index} is empty")
 
     def memoise_unseen(self, count: int) -> None:
         """Fill ``count`` slots with values that are not kept; only where ``ordered``."""
         self._filled += count
+        self._lost = self._lost or count > 0
+
+    def keep(self, names: Iterable[Any]) -> None:
+        """Texts that serve as names are kept, even where there was no more room for them as data."""
+        for name in names if self._recent or self._older else ():
+            index, value = self._recent.get(id(name)) or self._older.get(id(name)) or (0, None)
+            if value is name and self._kept < 2 * _MEMO:
+                self._kept += 1
+                self._memo[index] = value
 
     def memoise_top(self) -> None:
         """What MEMOIZE does."""
@@ -112,13 +132,21 @@ class State(Window):
             self._sparse.add(index)
             if len(self._sparse) > _MEMO:
                 raise BudgetExceeded("memo slots out of order", _MEMO)
-        if isinstance(value, Global):
-            self._kept_globals += 1
-            if self._kept_globals > _GLOBALS:
+        if isinstance(value, Global | Result | Table | Sequence):
+            self._kept_objects += 1
+            if isinstance(value, Global) or self._kept_objects <= _MEMO:
+                self._memo[index] = value
+            else:
+                self._lost = True
+            if self._kept_objects > _GLOBALS and isinstance(value, Global):
                 raise BudgetExceeded("memoised imports", _GLOBALS)
+        elif self._kept < _MEMO:
+            self._kept += 1
             self._memo[index] = value
-        elif len(self._memo) < _MEMO:
-            self._memo[index] = value
+        elif isinstance(value, str):
+            if len(self._recent) >= _RECENT:
+                self._older, self._recent = self._recent, {}
+            self._recent[id(value)] = (index, value)
 
     # --- the stack -------------------------------------------------------------------------------
 
@@ -169,6 +197,7 @@ class State(Window):
         return at
 
     def _frame(self, _: int, at: int) -> int:
+        self.frame_end = self.base + at + 8 + int.from_bytes(self.data[at : at + 8], "little")
         return at + 8
 
     def _readonly(self, _: int, at: int) -> int:
@@ -199,7 +228,7 @@ class State(Window):
         return at + 4
 
     def _float(self, _: int, at: int) -> int:
-        self.stack.append(None)
+        self.stack.append(FORGOTTEN)
         return at + 8
 
     def _long(self, code: int, at: int) -> int:
@@ -209,7 +238,7 @@ class State(Window):
         if length <= 8:
             self.stack.append(int.from_bytes(self.data[at : at + length], "little", signed=True))
             return at + length
-        self.stack.append(None)
+        self.stack.append(FORGOTTEN)
         return self.jump(at, length)
 
     def _number_line(self, _: int, at: int) -> int:
@@ -217,7 +246,7 @@ class State(Window):
         if _NUMBER.match(raw) is None:
             raise FormatError("a number has no digits", self.base + at - 1)
         raw = raw.strip().rstrip(b"L")
-        self.stack.append(int(raw) if len(raw) < 19 and raw.lstrip(b"-").isdigit() else None)
+        self.stack.append(int(raw) if len(raw) < 19 and raw.lstrip(b"-").isdigit() else FORGOTTEN)
         return at
 
     def _string_line(self, _: int, at: int) -> int:
@@ -286,10 +315,11 @@ class State(Window):
         return at
 
     def _append(self, code: int, at: int) -> int:
-        items = [self.pop()] if code == 0x61 else self.pop_mark()
-        target = self.top()
-        if isinstance(target, Sequence):
-            target.add(items)
+        holder = self.stack[:-3:-1] if code == 0x61 else self._outer[-1][-1:] if self._outer else []
+        target = holder[-1] if len(holder) == 1 + (code == 0x61) else None
+        if not isinstance(target, Sequence):
+            raise Effect  # what is no list has a method for this
+        target.add([self.pop()] if code == 0x61 else self.pop_mark())
         return at
 
     def _memoize(self, _: int, at: int) -> int:

@@ -40,11 +40,24 @@ class Global:
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """What came out of a call."""
+    """What came out of a call, or an object that a loader was asked for."""
 
     of: Global | None
+    """What was called, or the class of which an instance was made."""
     arguments: tuple[Any, ...]
     state: Any = None
+    built: bool = False
+    """Whether it has been given its state."""
+
+    @property
+    def names(self) -> Global | None:
+        """The class that it stands for, where it is a persistent id by which PyTorch before 1.6 names one.
+
+        Whole modules were written so (torch/serialization.py, ``persistent_load``).
+        """
+        ident = self.arguments[0] if self.of is None and len(self.arguments) == 1 else None
+        named = ident[1] if isinstance(ident, tuple) and ident[:1] == ("module",) and len(ident) > 1 else None
+        return named if isinstance(named, Global) else None
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +65,16 @@ class Table:
     """A dict; a few of its items with text keys."""
 
     items: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
+    """Whether these are all that have a text as their key."""
 
     def add(self, items: list[Any]) -> None:
         """Keys and values in turn, as SETITEMS finds them on the stack."""
         for key, value in zip(items[::2], items[1::2], strict=False):
             if isinstance(key, str) and (len(self.items) < KEPT or key in self.items):
                 self.items[key] = value
+            elif isinstance(key, str | Forgotten | Result | Global):
+                self.whole = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,9 +93,10 @@ class Sequence:
 class Event:
     """Something that a loader would do.
 
-    ``import`` looks ``target`` up; ``call`` calls it; ``build`` hands ``value`` to its ``__setstate__`` or
-    ``__dict__``; ``set`` puts ``value`` into a mapping under the text ``key``; ``persistent`` asks the
-    loader for the object ``value``; ``stop`` ends the pickle with ``value``.
+    ``import`` looks ``target`` up; ``call`` calls it and ``new`` makes an instance without its constructor,
+    with the arguments ``value``; ``items`` and ``appends`` put something into ``target``; ``state`` hands
+    ``value`` to its ``__setstate__`` or ``__dict__``; ``set`` puts ``value`` into a mapping under the text
+    ``key``; ``persistent`` asks the loader for the object ``value``; ``stop`` ends the pickle with ``value``.
     """
 
     kind: str

@@ -41,7 +41,7 @@ def test_every_shape_of_a_payload_is_found(path: Path) -> None:
         dict(f.evidence) for f in inspect_bytes("pickle", data).findings if f.rule.severity == "critical"
     ]
     assert {f["callable"] for f in dangerous} == {"posix.system"}
-    assert {"import", "call"} == {f["use"] for f in dangerous}
+    assert {f["use"] for f in dangerous} in ({"import", "call"}, {"import", "new"})
 
 
 def test_a_payload_before_a_fault_is_reported_together_with_the_fault() -> None:
@@ -78,7 +78,7 @@ def test_extension_codes_are_never_silent() -> None:
 def test_rewriting_an_imported_object_is_dangerous() -> None:
     # modelscan issue 330: numpy's __builtins__ reached by name and changed by BUILD.
     found = inspect_bytes("pickle", fixture("pickle/unsafe-other/build-on-global.pkl"))
-    assert any(dict(f.evidence)["use"] == "build" for f in found.findings if f.rule.severity == "critical")
+    assert any(dict(f.evidence)["use"] == "state" for f in found.findings if f.rule.severity == "critical")
 
 
 def test_what_lies_behind_is_handed_on() -> None:

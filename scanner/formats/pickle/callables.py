@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _compat_pickle
 
+from scanner.data import capabilities
 from scanner.data.capabilities import capability
 from scanner.wire.pickle_values import Global
 
@@ -22,3 +23,13 @@ def classify(found: Global) -> str:
     """
     known = sorted({capability(text) for text in _spellings(found)} - {"unknown"})
     return "unknown" if not known else known[0] if "safe" not in known else "safe"
+
+
+def uses(found: Global) -> frozenset[str]:
+    """What picklers do with a safe name beyond looking it up; see :data:`scanner.data.capabilities.USES`."""
+    return frozenset[str]().union(*map(capabilities.uses, _spellings(found)))
+
+
+def applied(found: Global) -> tuple[tuple[int, str], ...]:
+    """Which arguments it uses in turn, by position, and how."""
+    return tuple(sorted({pair for text in _spellings(found) for pair in capabilities.applied(text)}))

@@ -23,13 +23,15 @@ UNKNOWN = Rule(
     title="Loading this reaches a callable that nobody vouches for",
     severity=Severity.HIGH,
     check=Check.CODE_EXECUTION,
-    finds="A callable that is neither known to be safe nor known to be dangerous.",
-    why="Importing it runs its module, and calling it runs whatever it does.",
+    finds="A callable that is neither known to be safe nor known to be dangerous, and a known-safe name that "
+    "is used as no pickler uses it: called where it is only ever named, or given a state twice.",
+    why="Importing it runs its module, and calling it runs whatever it does. Safe names that are put "
+    "together in unheard-of ways can do what none of them does alone.",
     remedy=_REMEDY,
     example="`cmypackage\\nrestore\\n`",
-    limits="The known-safe list covers common constructors of the standard library, torch, numpy, scipy "
-    "and scikit-learn.",
-    references=("CWE-502",),
+    limits="The known-safe list covers what the standard library, torch, numpy, pandas, scipy, scikit-learn, "
+    "XGBoost and LightGBM write. Native code that a well-formed state can crash is not judged.",
+    references=("CWE-502", "CWE-1395", "CVE-2026-24747", "arXiv 2508.19774", "arXiv 2607.17503"),
 )
 PRESENT = Rule(
     id="pickle/present",
