@@ -34,6 +34,7 @@ from scanner.model import Facts, Finding, Gap, Location, Rule
 from scanner.reader import Budget, Reader, Window
 from scanner.wire import zip as wire
 from scanner.wire.compression import expanded
+from scanner.wire.torch_export import payloads
 from scanner.wire.torch_zip import Role, roles
 from scanner.wire.zip import Entry, Local
 
@@ -80,7 +81,8 @@ class _Archive:
         yield from judge_names(entries, self._where)
         plain = len(ends) == 1 and ends[0].length <= wire.NAMES_LIMIT
         torch = roles(entry.name for entry in entries) if plain else {}
-        storages = raw_storages(entries, torch)
+        exported = payloads(entry.name for entry in entries) - torch.keys() if plain else frozenset[str]()
+        storages = raw_storages(entries, torch | dict.fromkeys(exported, Role.STORAGE))
         bulk = [entry for entry in entries if entry.name in storages]
         for entry in entries:
             if entry.name not in storages:
@@ -89,11 +91,11 @@ class _Archive:
         alignment = self._alignment(entries) if bulk else 0
         for entry, span in storage_spans(bulk, self._spans, self._reader.size, alignment):
             if span is None:
-                yield from self._member(entry, "pytorch-zip")
+                yield from self._member(entry, _owner(entry, exported))
             else:
                 self._spans.append(span)
                 late = wire.LateMember(self._reader, entry)
-                yield Child(entry.name, late, size=entry.size, crc=entry.crc, left_to="pytorch-zip")
+                yield Child(entry.name, late, size=entry.size, crc=entry.crc, left_to=_owner(entry, exported))
         yield from self._layout(listed=bool(ends))
 
     def _alignment(self, entries: list[Entry]) -> int:
@@ -288,6 +290,11 @@ class _Archive:
     ) -> Finding:
         evidence = (("member", show(member)),) if member else (("offset", str(offset)),)
         return Finding(rule, self._where.at(offset, length), message, evidence=evidence)
+
+
+def _owner(entry: Entry, exported: frozenset[str]) -> str:
+    """The refinement that looks at raw numbers itself (docs/adr/0006)."""
+    return "torch-export" if entry.name in exported else "pytorch-zip"
 
 
 def _differences(entry: Entry, local: Local) -> Iterator[str]:
