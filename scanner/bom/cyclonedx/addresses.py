@@ -13,6 +13,6 @@ def web_address(text: str) -> str:
     address = quoted(text.strip(), _SAFE)
     if not address.startswith(("https://", "http://")):
         return ""
-    from jsonschema import Draft7Validator  # noqa: PLC0415 - as in validation: only when a bill is written
+    from scanner.bom.cyclonedx.schema import FORMATS  # noqa: PLC0415 - only when a bill is written
 
-    return address if Draft7Validator.FORMAT_CHECKER.conforms(address, "iri-reference") else ""
+    return address if FORMATS.conforms(address, "iri-reference") else ""
