@@ -17,7 +17,8 @@ from scanner.wire.torch_pickle import has_legacy_magic
 # Opcodes that need nothing on the stack, so that a stream can begin with them.
 _FIRST = frozenset(b"(])}\x8fIFLJKMG\x8a\x8bSUTVX\x8c\x8dCB\x8e\x96N\x88\x89\x97cP\x82\x83\x84\x95")
 _CONTROL = frozenset({*range(32), 127} - {9, 10, 13})
-_ZIP = b"PK\x03\x04"  # as a pickle: a persistent id that no loader resolves
+# As pickles: persistent ids that no loader resolves.
+_OTHERS = (b"PK\x03\x04", b"PAR1", b"PARE")
 # Names that an import can find; `?` stands for one that is computed while loading.
 _IMPORTABLE = re.compile(r"[\w.+?-]+")
 _STEPS = 4096
@@ -46,7 +47,7 @@ def suspects(head: Head) -> bool:
 
 
 def _begins(data: bytes) -> bool:
-    return bool(data) and data[0] in _FIRST and not data.startswith(_ZIP)
+    return bool(data) and data[0] in _FIRST and not data.startswith(_OTHERS)
 
 
 def has_magic(data: bytes) -> bool:
