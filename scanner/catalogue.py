@@ -22,7 +22,7 @@ _OWNERS = (
     "scanner.crosscheck",
     "scanner.exposure",
     "scanner.policy",
-    "scanner.trust",
+    "scanner.trust.verification",
 )
 
 

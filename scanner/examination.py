@@ -12,23 +12,12 @@ from scanner.formats.expansion import judge_expansion, judge_sum
 from scanner.formats.identity import judge_name, read_head
 from scanner.inspection import Child, Format, Inspection, Note, run
 from scanner.model import Coverage, Digest, Facts, FileResult, Finding, Gap, Location
-from scanner.reader import WHOLE, Budget, FileReader, Opener, Reader
+from scanner.reader import WHOLE, Budget, FileReader, Limits, Opener, Reader
 from scanner.trust.digests import Passing, hash_reader
 from scanner.wire.checksum import Summed
 from scanner.wire.compression import expanded
 
 _ORDER = (Coverage.NONE, Coverage.SAMPLED, Coverage.STRUCTURE, Coverage.WHOLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one file may cost."""
-
-    bytes: int = 4 << 30
-    items: int = 100_000_000
-    depth: int = 16
-    seconds: float = 120.0
-    children: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scanner import policy, trust
+from scanner import policy
 from scanner.bom.conflicts import find_conflicts
 from scanner.bom.inventory import take_inventory
 from scanner.catalogue import known, rule_set
@@ -15,6 +15,7 @@ from scanner.model import FileResult, Finding
 from scanner.result import Report
 from scanner.sources import Resolved
 from scanner.trust import Signer, Trust
+from scanner.trust.verification import verify
 from scanner.version import __version__
 
 
@@ -41,7 +42,7 @@ class Judgement:
         """Conclude; ``created`` is written into the report as it is."""
         artefact, files = resolved.artefact, settle(files)
         unread = frozenset(gap.location.path for gap in resolved.gaps) - resolved.openers.keys()
-        trusted = trust.verify(artefact, files, self._trust, resolved.openers, unread)
+        trusted = verify(artefact, files, self._trust, resolved.openers, unread)
         findings = _unique(
             (
                 *resolved.findings,

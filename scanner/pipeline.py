@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from threading import Event
-from typing import Self
+from typing import TYPE_CHECKING
 
-from scanner.errors import ReadFailed
-from scanner.examination import Assignment, Limits, examine
+from scanner.hashing import Hashing, algorithms
 from scanner.model import (
     Coverage,
     Digest,
@@ -24,15 +20,15 @@ from scanner.model import (
     Origin,
     Target,
 )
-from scanner.reader import WHOLE, Opener
+from scanner.reader import WHOLE, Limits
 from scanner.result import Report
 from scanner.sources import Options, Resolved, resolve
 from scanner.trust import Trust
-from scanner.trust.digests import hash_reader
 from scanner.workers import Failure, Task, Workers
 
-# Files up to this size are hashed by the worker that has just read them; larger ones in threads.
-_SMALL = 1 << 20
+if TYPE_CHECKING:
+    from scanner.examination import Assignment
+
 _BATCH_BYTES = 4 << 20
 _BATCH_FILES = 32
 _SIDE_BY_SIDE = 8  # remote files that one worker reads at the same time
@@ -71,7 +67,7 @@ def scan_artefact(
         pool.start()
         resolved = resolve(request.target, request.source)
         # Bulk is hashed from the first moment on: nothing else takes as long.
-        with _Hashing(resolved, pool.count) as hashing:
+        with Hashing(resolved, pool.count) as hashing:
             from scanner.judgement import Judgement  # noqa: PLC0415 - loaded while bulk is hashed
 
             judgement = Judgement(request.policy, request.trust, request.now)
@@ -80,13 +76,15 @@ def scan_artefact(
 
 
 def _examine_all(
-    resolved: Resolved, request: Request, pool: Workers, hashing: _Hashing, progress: Progress | None
+    resolved: Resolved, request: Request, pool: Workers, hashing: Hashing, progress: Progress | None
 ) -> tuple[FileResult, ...]:
+    from scanner.examination import Assignment, examine  # noqa: PLC0415 - loaded while bulk is hashed
+
     entries = {entry.path: entry for entry in resolved.artefact.files}
     local = resolved.local_paths
     jobs = []
     for path, opener in sorted(resolved.openers.items()):
-        hashes = () if path in hashing.paths else _hashes(entries.get(path), small=True)
+        hashes = () if path in hashing.paths else algorithms(entries.get(path), small=True)
         jobs.append(Assignment(path, opener, request.limits, hashes))
     batches = _batches(jobs, entries, request, pool.count, remote=not local)
     results: dict[str, FileResult] = {}
@@ -102,59 +100,6 @@ def _examine_all(
             progress(len(results), len(jobs), path)
     digests = hashing.results()
     return tuple(_finish(results[path], digests.get(path), entries.get(path)) for path in sorted(results))
-
-
-def _small(entry: FileEntry | None) -> bool:
-    """Whether the worker that reads a local file hashes it as well."""
-    return entry is not None and entry.size is not None and entry.size <= _SMALL
-
-
-class _Hashing:
-    """Large local files, hashed in threads while workers read their structure."""
-
-    def __init__(self, resolved: Resolved, count: int) -> None:
-        entries = {entry.path: entry for entry in resolved.artefact.files}
-        self._threads = ThreadPoolExecutor(max_workers=count)
-        self._stop = Event()
-        self._futures = {
-            path: self._threads.submit(
-                _hash, resolved.openers[path], _hashes(entries.get(path), small=False), self._stop
-            )
-            for path in sorted(resolved.openers)
-            if path in resolved.local_paths and not _small(entries.get(path))
-        }
-
-    @property
-    def paths(self) -> AbstractSet[str]:
-        """What is hashed here."""
-        return self._futures.keys()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # After an interruption nobody waits for the rest of a hundred gigabytes.
-        self._stop.set()
-        self._threads.shutdown(cancel_futures=True)
-
-    def results(self) -> dict[str, tuple[Digest, ...] | Gap]:
-        """What came of each file."""
-        return {path: future.result() for path, future in self._futures.items()}
-
-
-def _hashes(entry: FileEntry | None, *, small: bool) -> tuple[str, ...]:
-    """SHA-256 always; others where somebody declares them and we would have to compare."""
-    declared = {digest.algorithm for digest in entry.digests} if entry else set()
-    extra = declared & {"sha1", "md5", "sha512", "blake2b", "blake3", "git-sha1"}
-    return ("sha256", *sorted(extra | ({"git-sha1"} if small and declared else set())))
-
-
-def _hash(opener: Opener, algorithms: tuple[str, ...], stop: Event) -> tuple[Digest, ...] | Gap:
-    try:
-        with opener.open() as reader:
-            return hash_reader(reader, algorithms, stop.is_set)
-    except ReadFailed as error:
-        return Gap(Location(""), str(error))
 
 
 def _finish(

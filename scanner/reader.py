@@ -208,6 +208,17 @@ class Joined:
         return data + self.second.read_at(behind, left) if left else data
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost."""
+
+    bytes: int = 4 << 30
+    items: int = 100_000_000
+    depth: int = 16
+    seconds: float = 120.0
+    children: int = 100_000
+
+
 @dataclass(slots=True)
 class Budget:
     """What one file, with everything nested in it, may cost. Spent before the work is done."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scanner.examination import Assignment, Limits, examine
+from scanner.examination import Assignment, examine
 from scanner.formats import by_name, identify
 from scanner.inspection import HEAD_BYTES, Head, Inspection, run
 from scanner.model import FileResult, Location
-from scanner.reader import Budget, BytesOpener, BytesReader
+from scanner.reader import Budget, BytesOpener, BytesReader, Limits
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures"

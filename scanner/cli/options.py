@@ -125,8 +125,8 @@ def _weigh(
     spent: list[float] | None,
 ) -> Iterator[Report]:
     from scanner.cli.trust_options import trust_of  # noqa: PLC0415 - while the workers start
-    from scanner.examination import Limits  # noqa: PLC0415
     from scanner.pipeline import Request, scan_artefact  # noqa: PLC0415
+    from scanner.reader import Limits  # noqa: PLC0415
     from scanner.sources import Options  # noqa: PLC0415
 
     kind = Kind(given["kind"]) if given.get("kind") else None

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fixtures.recipes.gguf import DATA, PAIRS, TEMPLATE, TENSORS, file
-from scanner.examination import Assignment, Limits, examine
+from scanner.examination import Assignment, examine
 from scanner.formats.gguf import FORMAT
 from scanner.inspection import run
 from scanner.model import Claimed, Location
-from scanner.reader import Budget, BytesReader, FileOpener
+from scanner.reader import Budget, BytesReader, FileOpener, Limits
 from scanner.wire.gguf import FILE_TYPES, TYPES
 from tests.support import assert_survives, fixture, inspect_bytes, names_of, rules_of
 

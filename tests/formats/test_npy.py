@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scanner.errors import FormatError
-from scanner.examination import Assignment, Limits, examine
-from scanner.reader import BytesOpener
+from scanner.examination import Assignment, examine
+from scanner.reader import BytesOpener, Limits
 from scanner.wire.python_literal import parse_literal
 from tests.support import FIXTURES, assert_survives, fixture, inspect_bytes, names_of, rules_of
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.recipes.pytorch_legacy import state, storage, stream, tensor
-from scanner.examination import Assignment, Limits, examine
-from scanner.reader import BytesOpener
+from scanner.examination import Assignment, examine
+from scanner.reader import BytesOpener, Limits
 from scanner.wire.torch_pickle import has_legacy_magic, text_list
 from tests.support import assert_survives, fixture, inspect_bytes, names_of, rules_of
 

@@ -12,9 +12,9 @@ from huggingface_hub import snapshot_download
 from fixtures.recipes.pytorch_legacy import PAYLOAD, state, storage, tensor
 from fixtures.recipes.pytorch_zip import Writer, checkpoint
 from scanner.errors import SourceError, TargetError
-from scanner.examination import Limits
 from scanner.model import Coverage, Kind, Origin, Target
 from scanner.pipeline import Request, scan_artefact
+from scanner.reader import Limits
 from scanner.report.json_report import document
 from scanner.result import Decision, Outcome, Report
 from scanner.sources import Options, resolve

@@ -97,7 +97,7 @@ def test_what_may_not_be_read_is_a_gap(tmp_path) -> None:
         "import os\n"
         "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "from scanner.sources import Options, resolve\n"
-        "from scanner.examination import Assignment, Limits, examine\n"
+        "from scanner.examination import Assignment, examine\nfrom scanner.reader import Limits\n"
         "from scanner.model import Target\n"
         f"found = resolve(Target({str(tmp_path)!r}), Options())\n"
         "for gap in found.gaps: print(gap.location.path, '|', gap.reason)\n"

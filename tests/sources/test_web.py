@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from scanner.errors import SourceError, TargetError
-from scanner.examination import Limits
 from scanner.model import Coverage, Target
 from scanner.pipeline import Request, scan_artefact
+from scanner.reader import Limits
 from scanner.result import Decision, Report
 from scanner.sources import Options, resolve
 from scanner.sources.web import _name

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from scanner import trust
 from scanner.model import Artefact, Coverage, Digest, FileEntry, FileResult, Finding, Kind, Origin
 from scanner.reader import BytesOpener
 from scanner.result import Outcome, Verification
 from scanner.trust.anchors import Anchor, Trust
 from scanner.trust.bundle import IN_TOTO
+from scanner.trust.verification import verify
 
 ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -90,7 +90,7 @@ def check(
     entries = tuple(FileEntry(file.path, file.size) for file in found)
     artefact = Artefact("made", "local", "made", Kind.MODEL, None, entries)
     openers = {path: BytesOpener(data) for path, data in files.items()}
-    answer = trust.verify(artefact, found, options, openers, unread)
+    answer = verify(artefact, found, options, openers, unread)
     return Checked(answer.verifications, answer.findings)
 
 
