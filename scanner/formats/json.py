@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scanner.errors import FormatError
-from scanner.inspection import Format, Head, Note, Read, Text
+from scanner.inspection import HEAD_BYTES, Child, Format, Head, Note, Read, Text
 from scanner.model import Check, Coverage, Facts, Finding, Location, Rule, Severity
-from scanner.reader import Budget, Reader, read_whole
-from scanner.wire import json
+from scanner.reader import Budget, BytesReader, Reader, read_whole
+from scanner.wire import json, keras_config
 
 DUPLICATE_KEY = Rule(
     id="json/duplicate-key",
@@ -45,6 +45,7 @@ ENCODING = Rule(
 )
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".geojson", ".webmanifest")
 _LINES = (".jsonl", ".ndjson")
+_SHOWN = b'{"": {"class_name": "__ellipsis__", "config": null},'
 _CONTROL = frozenset(range(32)) - {9, 10, 13}
 
 
@@ -68,8 +69,24 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     yield from _oddities(document, where)
     for value, line in json.escaped_strings(document.text):
         yield Text(value, where.at(line=line), "string")
+    late = _late_object(document)
+    if late:
+        yield Child("configuration", BytesReader(late), read_as="keras-config")
     yield Facts("json")
     yield Read(Coverage.WHOLE)
+
+
+def _late_object(document: json.Document) -> bytes:
+    """A serialised Keras object whose keys do not show in its beginning, with an object that shows them.
+
+    Keras goes by the keys, wherever they stand; identification sees the first 4 KiB.
+    """
+    value = document.value
+    if not isinstance(value, dict) or not {"class_name", "config"} <= value.keys():
+        return b""
+    text = document.text.removeprefix("\ufeff").lstrip()
+    raw = text.encode("utf-8", "surrogatepass")
+    return b"" if keras_config.shows(raw[:HEAD_BYTES]) else _SHOWN + raw[1:]
 
 
 def _parse(raw: bytes, *, lines: bool) -> json.Document:
