@@ -19,8 +19,8 @@ from scanner.wire.pickle_values import KEPT, Blob, Event, Forgotten, Global, Res
 _ROUND = 4096
 _NO_USES: Final[frozenset[str]] = frozenset()
 # By these, protocols 0 to 2 spell NEWOBJ (Lib/copyreg.py).
-_RECONSTRUCTORS = frozenset({"copyreg._reconstructor", "copy_reg._reconstructor"})
-_ALLOCATORS = _RECONSTRUCTORS | {"copyreg.__newobj__", "copy_reg.__newobj__"}
+_RECONSTRUCTORS = frozenset(Global(module, "_reconstructor") for module in ("copyreg", "copy_reg"))
+_ALLOCATORS = _RECONSTRUCTORS | {Global(module, "__newobj__") for module in ("copyreg", "copy_reg")}
 _BASES = frozenset({"builtins", "__builtin__"})
 
 
@@ -190,9 +190,10 @@ class Machine(State):
         offset = self.base + at - 1
         keywords = self.pop() if code == 0x92 else None
         arguments, function = self.pop(), self.pop()
-        if code == 0x52 and str(function) in _ALLOCATORS and isinstance(arguments, tuple) and arguments:
+        allocates = code == 0x52 and isinstance(function, Global) and function in _ALLOCATORS
+        if allocates and isinstance(arguments, tuple) and arguments:
             yield from self._use("new", arguments[0], arguments[1:], offset)
-            if str(function) in _RECONSTRUCTORS and len(arguments) > 1:
+            if function in _RECONSTRUCTORS and len(arguments) > 1:
                 yield from self._based(arguments[1], arguments[2:], offset)
             return
         if isinstance(keywords, Table) and keywords.items and isinstance(arguments, tuple):
@@ -209,8 +210,8 @@ class Machine(State):
     def _instance(self, _: int, at: int) -> Iterator[Event]:
         offset = self.base + at - 1
         found = Global(*self._names(at))
+        yield Event("import", offset, found)  # the Python unpickler does that before it looks for the mark
         arguments = tuple(self.pop_mark()[:KEPT])
-        yield Event("import", offset, found)
         yield from self._use("call" if arguments else "new", found, arguments, offset)
 
     def _object(self, _: int, at: int) -> Iterator[Event]:

@@ -8,7 +8,7 @@ pattern demands to be the same; so every further match would leave the same kind
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from scanner.wire.pickle_values import Result
@@ -141,7 +141,7 @@ class Shapes:
                 break
             at = found.end()
             value = shape.value
-            machine.stack.append(replace(value) if isinstance(value, Result) else value)
+            machine.stack.append(value.again() if isinstance(value, Result) else value)
             memoised += shape.memoised
             if known[0] is not shape:
                 known.remove(shape)

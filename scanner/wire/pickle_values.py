@@ -49,6 +49,10 @@ class Result:
     built: bool = False
     """Whether it has been given its state."""
 
+    def again(self) -> Result:
+        """Another object of the same kind."""
+        return Result(self.of, self.arguments, self.state, self.built)
+
     @property
     def names(self) -> Global | None:
         """The class that it stands for, where it is a persistent id by which PyTorch before 1.6 names one.

@@ -66,7 +66,7 @@ class _Stream:
             found = event.target
             if event.kind == "import" and not self.certain and not is_importable(found):
                 raise FormatError("no module can have this name", event.offset)
-            self.events += event.kind != "stop"
+            self.events += event.kind not in {"stop", "persistent"}  # a loader of its own may know an id
             self.protocol = max(self.protocol, machine.protocol)
             if event.kind == "import":
                 yield from self._judge(event, "import", found)

@@ -14,7 +14,8 @@ from scanner.wire.pickle import Machine
 from scanner.wire.pickle_values import Event, Global
 from scanner.wire.torch_pickle import has_legacy_magic
 
-# Opcodes that need nothing on the stack, so that a stream can begin with them.
+# Opcodes that need nothing on the stack, so that a stream can begin with them. (INST imports before it fails,
+# in one of the two unpicklers, and `isympy` is also a line of text.)
 _FIRST = frozenset(b"(])}\x8fIFLJKMG\x8a\x8bSUTVX\x8c\x8dCB\x8e\x96N\x88\x89\x97cP\x82\x83\x84\x95")
 _CONTROL = frozenset({*range(32), 127} - {9, 10, 13})
 # As pickles: persistent ids that no loader resolves.
@@ -57,7 +58,7 @@ def has_magic(data: bytes) -> bool:
 
 def is_importable(found: Global) -> bool:
     """Whether any import could find such a name; where none can, a loader stops."""
-    return _IMPORTABLE.fullmatch(f"{found.module}.{found.name}") is not None
+    return all(_IMPORTABLE.fullmatch(part) for part in (found.module, found.name))
 
 
 @dataclass(frozen=True, slots=True)
