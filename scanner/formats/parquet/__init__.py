@@ -5,6 +5,7 @@ Read from its end, in two or three ranges whatever its size: the pages are skipp
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -103,6 +104,9 @@ def _external(files: tuple[str, ...], where: Location) -> Iterator[Finding]:
 def _texts(footer: Footer, where: Location) -> Iterator[Note]:
     """Key-value metadata: texts are read as such, anything else is looked at on its own."""
     for key, value in footer.metadata:
+        if key == "ARROW:schema":
+            yield from _arrow_schema(value, where)
+            continue
         try:
             text = value.decode("utf-8")
         except UnicodeDecodeError:
@@ -113,6 +117,16 @@ def _texts(footer: Footer, where: Location) -> Iterator[Note]:
             yield Text(text, where, "metadata")
     if footer.created_by:
         yield Text(footer.created_by, where, "metadata")
+
+
+def _arrow_schema(value: bytes, where: Location) -> Iterator[Note]:
+    """The schema that Arrow reads in the place of Parquet's own, extension types included."""
+    try:
+        message = base64.b64decode(value, validate=True)
+    except ValueError:
+        yield Gap(where, "the schema for Arrow is no base64")
+        return
+    yield Child("ARROW:schema", BytesReader(message), read_as="arrow")
 
 
 def _facts(footer: Footer, packed: int, codecs: tuple[str, ...], files: tuple[str, ...]) -> Facts:
