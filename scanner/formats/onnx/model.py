@@ -15,6 +15,7 @@ _ODD = 20
 _SHOWN = 200
 _PAIRS = 256
 _TEXT = 1 << 20
+_FLOATS = frozenset({"f16", "f32", "f64", "bf16"})
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Model:
     wire: Wire
     version: str = ""
     tensors: list[Tensor] = field(default_factory=list)
+    constants: list[Tensor] = field(default_factory=list)
+    """Tensors in attributes: some exporters write the weights as nodes ``Constant``."""
     regions: list[Region] = field(default_factory=list)
     files: dict[str, None] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
@@ -33,10 +36,10 @@ class Model:
     nodes: int = 0
     odd_fields: int = 0
 
-    def keep(self, tensor: Tensor) -> None:
-        """One of the model's weights."""
+    def keep(self, tensor: Tensor, *, weight: bool) -> None:
+        """One of the model's weights, or a constant of its graph."""
         self.wire.budget.spend_bytes(256 + len(tensor.name))
-        self.tensors.append(tensor)
+        (self.tensors if weight else self.constants).append(tensor)
 
     def take(self, region: Region) -> None:
         """Bytes of another file that the model reads as numbers."""
@@ -74,10 +77,11 @@ class Model:
     def facts(self) -> Facts:
         """What is known by now."""
         pairs = (*self.metadata, ("nodes", str(self.nodes)))
+        floats = (tensor for tensor in self.constants if tensor.dtype in _FLOATS)
         return Facts(
             "onnx",
             self.version,
-            tuple(self.tensors),
+            tuple(self.tensors or floats),
             tuple(self.claims),
             external_files=tuple(self.files),
             metadata=pairs,

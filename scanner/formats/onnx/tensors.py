@@ -92,8 +92,7 @@ def read_tensor(
     region = None
     if seen.external or seen.entries:
         region = yield from _external(model, seen, place)
-    if keep:
-        model.keep(_tensor(seen, region))
+    model.keep(_tensor(seen, region), weight=keep)
     return seen.name
 
 
