@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -73,6 +74,21 @@ ENCODING = Rule(
     example="`# -*- coding: utf-7 -*-`",
     references=("PEP 263", "CWE-838"),
 )
+BUILDER = Rule(
+    id="python-source/loading-script",
+    title="The code is a loading script of a data set",
+    severity=Severity.HIGH,
+    check=Check.REMOTE_CODE,
+    finds="A class that inherits from a builder of the datasets library or of TensorFlow Datasets.",
+    why="`load_dataset` of datasets before 4.0 imports such a script from the repository, before 2.20 "
+    "without asking, and runs it with the rights of the user.",
+    remedy="Ask for the data as Parquet, or load the branch `refs/convert/parquet`. Read the script before "
+    "anything imports it, and pin the commit.",
+    example="`class Set(datasets.GeneratorBasedBuilder)` in `set.py`",
+    limits="A base class that is renamed on import is not recognised.",
+    references=("https://huggingface.co/docs/datasets/dataset_script", "CWE-829", "CWE-94"),
+)
+_BUILDERS = frozenset(("GeneratorBasedBuilder", "ArrowBasedBuilder", "BeamBasedBuilder", "DatasetBuilder"))
 _RUNS = frozenset(("executes", "deserialises", "network", "loads-native"))
 # ASCII means the same in all of these, so what a reviewer sees is what Python reads.
 _PLAIN = re.compile(
@@ -109,9 +125,11 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
         evidence = (("encoding", encoding),)
         yield Finding(ENCODING, where.at(line=1), f"declares the encoding {encoding}", evidence=evidence)
         yield from _hidden(raw, encoding, budget, where)
-    module = source.Module(source.parse(text), budget)
+    tree = source.parse(text)
+    module = source.Module(tree, budget)
     imports = tuple(sorted(module.imports)[:_IMPORTS])
     yield Facts("python-source", metadata=(("imports", ", ".join(imports)),) if imports else ())
+    yield from _builders(tree, where)
     yield from _judge(module, where)
     yield Read(Coverage.WHOLE)
 
@@ -125,6 +143,23 @@ def _hidden(raw: bytes, encoding: str, budget: Budget, where: Location) -> Itera
     except FormatError:
         return
     yield from _judge(module, where)
+
+
+def _builders(tree: ast.Module, where: Location) -> Iterator[Finding]:
+    """Classes at the top level that build a data set; a loader looks for them nowhere else."""
+    for node in tree.body:
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            name = (
+                base.attr
+                if isinstance(base, ast.Attribute)
+                else base.id
+                if isinstance(base, ast.Name)
+                else ""
+            )
+            if name in _BUILDERS and isinstance(node, ast.ClassDef):
+                evidence = (("class", node.name[:120]), ("base", name))
+                message = f"{node.name[:120]} builds a data set: load_dataset imports this file"
+                yield Finding(BUILDER, where.at(line=node.lineno), message, evidence=evidence)
 
 
 def _judge(module: source.Module, where: Location) -> Iterator[Finding]:
@@ -161,7 +196,7 @@ FORMAT = Format(
     title="Python source",
     matches=_matches,
     inspect=_inspect,
-    rules=(PRESENT, ON_IMPORT, ACTS, CAN, ENCODING),
+    rules=(PRESENT, ON_IMPORT, ACTS, BUILDER, CAN, ENCODING),
     suffixes=_SUFFIXES,
     within=("text",),
     spec="https://docs.python.org/3/reference/",

@@ -9,6 +9,7 @@ from scanner.inspection import Child, Format, Head, Note
 from scanner.model import Check, Facts, Finding, Gap, Location, Rule, Severity
 from scanner.reader import Budget, Reader, Window
 from scanner.wire import tar as wire
+from scanner.wire import webdataset
 from scanner.wire.paths import escape, link_escape, parents, plain
 from scanner.wire.tar import Member, Stop
 
@@ -69,6 +70,18 @@ STRAY_BYTES = Rule(
     example="A second archive behind the end blocks of the first. It was inspected on its own.",
     references=("CWE-436",),
 )
+UNPICKLED = Rule(
+    id="tar/unpickled-member",
+    title="WebDataset unpickles members of this archive",
+    severity=Severity.MEDIUM,
+    check=Check.CODE_EXECUTION,
+    finds="An archive of samples that has members whose last ending is `.pkl`, `.pickle` or `.pyd`.",
+    why="WebDataset's default decoder gives such members to `pickle.loads`, whatever they hold.",
+    remedy="Decode with a list of handlers of your own, or have the publisher write `.json` or `.npy`.",
+    example="`000001.jpg` beside `000001.pyd`",
+    limits="Archives whose samples have one field each are judged by what their members are.",
+    references=("https://github.com/webdataset/webdataset", "CWE-502"),
+)
 _MEMBERS = 200_000
 _PER_RULE = 100
 _STEP = 1 << 20
@@ -94,7 +107,10 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
         if len(found) >= _MEMBERS:
             yield Gap(where, f"more than {_MEMBERS} members")
             return
-    yield Facts("tar", metadata=(("members", str(len(found))),))
+    samples, fields = webdataset.fields(m.name for m in found if m.kind == wire.FILE)
+    told = (("samples", str(samples)), ("fields", ", ".join(fields)[:400])) if samples else ()
+    yield Facts("tar", metadata=(("members", str(len(found))), *told))
+    yield from _unpickled(found, fields, reader, where)
     counts: Counter[str] = Counter()
     for finding in (*_names(found, where), *_sizes(found, where)):
         counts[finding.rule.id] += 1
@@ -116,6 +132,22 @@ def _content(member: Member, reader: Reader, where: Location) -> Iterator[Note]:
     if member.other_size is not None and member.other_size > member.size and left:
         window = Window(reader, member.data, min(member.other_size, left))
         yield Child(f"{member.name} to other readers", window)
+
+
+def _unpickled(
+    found: list[Member], fields: tuple[str, ...], reader: Reader, where: Location
+) -> Iterator[Note]:
+    """Members that are pickles to WebDataset, whatever they look like."""
+    named = sorted(field for field in fields if field.rpartition(".")[2] in webdataset.UNPICKLED)
+    for field in named[:_PER_RULE]:
+        message = f"WebDataset unpickles the field {_show(field)} of each sample"
+        yield Finding(UNPICKLED, where, message, evidence=(("field", _show(field)),))
+    for member in found if named else ():
+        part = webdataset.field(member.name)
+        left = max(reader.size - member.data, 0)
+        if part and part[1] in named and not member.sparse and member.size and left:
+            window = Window(reader, member.data, min(member.size, left))
+            yield Child(member.name, window, read_as="pickle")
 
 
 def _sizes(found: list[Member], where: Location) -> Iterator[Finding]:
@@ -201,7 +233,7 @@ FORMAT = Format(
     title="tar archive",
     matches=_matches,
     inspect=_inspect,
-    rules=(DUPLICATE_NAME, PATH_ESCAPE, SIZES_DISAGREE, SPECIAL_FILE, STRAY_BYTES),
+    rules=(DUPLICATE_NAME, PATH_ESCAPE, SIZES_DISAGREE, SPECIAL_FILE, STRAY_BYTES, UNPICKLED),
     suffixes=(".tar",),
     spec="POSIX.1-2017 pax; GNU tar manual, Standard",
 )

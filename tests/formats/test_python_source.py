@@ -169,3 +169,21 @@ def test_any_text_is_survived(text: str) -> None:
 def test_it_survives_mutation() -> None:
     for path in sorted(HERE.rglob("*.py")):
         assert_survives("python-source", path.read_bytes(), 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import datasets\nclass A(datasets.GeneratorBasedBuilder):\n    pass\n",
+        "from datasets import ArrowBasedBuilder\nclass A(ArrowBasedBuilder):\n    pass\n",
+        "import tensorflow_datasets as tfds\nclass A(tfds.core.GeneratorBasedBuilder):\n    pass\n",
+    ],
+)
+def test_a_loading_script_of_a_data_set_is_found(text: str) -> None:
+    found = inspect_bytes("python-source", text.encode(), "set.py")
+    assert "python-source/loading-script" in rules_of(found)
+
+
+def test_a_class_of_another_kind_is_no_loading_script() -> None:
+    found = inspect_bytes("python-source", b"import torch\nclass A(torch.nn.Module):\n    pass\n", "a.py")
+    assert "python-source/loading-script" not in rules_of(found)

@@ -136,3 +136,18 @@ def test_it_reads_what_tarfile_reads(members: list[tuple[str, bytes]], kind: int
 @given(st.binary(max_size=600))
 def test_random_bytes_are_no_tar(data: bytes) -> None:
     assert "tar" not in names_of(data)
+
+
+def test_members_that_webdataset_unpickles_are_pickles_whatever_they_look_like() -> None:
+    result = examined(fixture("tar/unsafe/samples.tar"), "shard.tar")
+    rules = {finding.rule.id for finding in result.findings}
+    assert {"tar/unpickled-member", "pickle/dangerous-callable"} <= rules
+    text = tarred(("a.txt", b"x"), ("a.pyd", b"I1\n(cposix\nsystem\nVtrue\no."))
+    assert "pickle/dangerous-callable" in {finding.rule.id for finding in examined(text).findings}
+
+
+def test_samples_are_told_and_a_project_is_none() -> None:
+    facts = dict(inspect_bytes("tar", fixture("tar/clean/samples.tar")).facts[0].metadata)
+    assert facts == {"members": "4", "samples": "2", "fields": "cls, txt"}
+    project = tarred(("p/a.py", b""), ("p/a.pyd", b"MZ"), ("p/b.py", b"x"), ("p/c.py", b"x"))
+    assert not inspect_bytes("tar", project).findings
