@@ -7,7 +7,7 @@ Grammar: protobuf.dev/programming-guides/encoding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from scanner.errors import BudgetExceeded, FormatError
 from scanner.reader import Budget, Reader, Window
@@ -20,11 +20,11 @@ _NUMBERS = (1 << 29) - 1
 _CHUNK = 64 << 10
 _ROOM = 20  # a tag and a length, of ten bytes each at most
 _MASK = (1 << 64) - 1
+_SMALL = frozenset({VARINT, LENGTH})
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a message."""
+class Field(NamedTuple):
+    """One field of a message; a tuple, because graphs have millions of them."""
 
     number: int
     kind: int
@@ -119,15 +119,32 @@ class Wire:
         stop = self._size if end is None else min(end, self._size)
         at = start
         while at < stop:
-            field = self._field(at, stop)
+            field = self._small(at, stop) or self._field(at, stop)
             if field.kind == END_GROUP:
                 raise FormatError("a group ends that did not begin", at)
             if field.kind == GROUP:
-                field = replace(field, end=self._group_end(field, stop))
+                field = field._replace(end=self._group_end(field, stop))
                 at = field.end + _tag_length(field.number)
             else:
                 at = field.end
             yield field
+
+    def _small(self, at: int, stop: int) -> Field | None:
+        """What most fields are: a tag of one byte, then a number or a length of one byte."""
+        data, here = self._chunk, at - self._base
+        if here < 0 or here + 2 > len(data):
+            return None
+        tag, value = data[here], data[here + 1]
+        kind = tag & 7
+        if not 8 <= tag < 128 or value > 127 or kind not in _SMALL:
+            return None
+        end = at + 2 + value if kind == LENGTH else at + 2
+        if end > stop:
+            return None
+        self.budget.spend_items()
+        if kind == LENGTH:
+            return Field(tag >> 3, kind, 0, at + 2, end)
+        return Field(tag >> 3, kind, value, at + 1, end)
 
     def _field(self, at: int, stop: int) -> Field:
         """The field whose tag stands at ``at``; a group is not walked."""
@@ -221,6 +238,9 @@ class Wire:
         """
         if field.kind != LENGTH:
             raise FormatError(f"field {field.number} is a number where a text is expected", field.start)
+        here, length = field.start - self._base, field.end - field.start
+        if here >= 0 and length <= limit and here + length <= len(self._chunk):
+            return self._chunk[here : here + length].decode("utf-8", "replace")
         return self.content(field, limit).decode("utf-8", "replace")
 
     def numbers(self, field: Field, limit: int = 1 << 20) -> list[int]:
