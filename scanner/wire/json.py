@@ -214,6 +214,20 @@ def route_to(document: Document, table: dict[str, Any]) -> Route:
     return ()
 
 
+def routes(document: Document) -> dict[int, Route]:
+    """Where each of the document's tables stands, by ``id``; one walk for whoever asks for many."""
+    found: dict[int, Route] = {}
+    pending: list[tuple[Route, Any]] = [((), document.value)]
+    while pending:
+        route, value = pending.pop()
+        pairs: Any = enumerate(value) if isinstance(value, list) else ()
+        if isinstance(value, dict):
+            found[id(value)] = route
+            pairs = [*value.items(), *(value.earlier if isinstance(value, Doubled) else ())]
+        pending += [((key, route), inner) for key, inner in pairs if isinstance(inner, dict | list)]
+    return found
+
+
 def keys_of(route: Route) -> list[str | int]:
     """The keys of a route, outermost first."""
     keys = []

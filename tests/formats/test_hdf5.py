@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.recipes import _hdf5 as h
+from scanner.formats import by_name
 from scanner.formats.hdf5.values import is_pickle
+from scanner.inspection import run
+from scanner.model import Location
 from scanner.reader import Budget, BytesReader
 from scanner.wire import hdf5
 from tests.support import assert_survives, examined, fixture, inspect_bytes, names_of, rules_of
@@ -211,3 +214,38 @@ def test_it_survives_mutation(name: str) -> None:
 @pytest.mark.parametrize("name", ["earliest.h5", "latest.h5"])
 def test_it_survives_mutation_of_what_h5py_wrote(name: str) -> None:
     assert_survives("hdf5", oracle(name), 60)
+
+
+class Counting:
+    """A reader that notes what is asked of it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.reads, self.bytes = data, 0, 0
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.reads += 1
+        found = self.data[offset : offset + length] if length > 0 else b""
+        self.bytes += len(found)
+        return found
+
+
+def test_numbers_are_not_read() -> None:
+    writer = h.Writer()
+    links = [h.hard(f"w{i}", writer.dataset(h.F32, (1 << 18,), bytes(1 << 20))) for i in range(4)]
+    data = writer.finish(writer.group(links))
+    reader = Counting(data)
+    found = run(by_name()["hdf5"], reader, Budget(), Location("model.h5"))
+    assert len(found.facts[0].tensors) == 4
+    assert reader.bytes < 256 << 10
+    assert reader.reads < 24
+
+
+def test_a_symbol_table_that_lists_its_names_twice_ends() -> None:
+    data = bytearray(oracle("earliest.h5"))
+    at = data.index(b"TREE\0\0\x08\0")  # that of /g, with eight leaves: the first one in place of the second
+    data[at + 48 : at + 56] = data[at + 32 : at + 40]
+    assert any("twice" in gap.reason for gap in inspect_bytes("hdf5", bytes(data)).gaps)

@@ -236,3 +236,14 @@ def test_the_names_of_a_real_model_are_all_known() -> None:
     packed = fixture("../tests/oracles/hdf5/keras-sequence.keras.xz")
     result = examined(lzma.decompress(packed), "model.keras")
     assert not result.findings
+
+
+def test_a_thousand_strangers_are_told_in_seconds_and_not_by_the_thousand() -> None:
+    data = model(*(layer(f"C{index}", f"m{index}", vocabulary=f"/x{index}") for index in range(2000)))
+    found = inspect_bytes("keras-config", data).findings
+    assert len(found) == 400
+    assert found[0].location.line == json_line(data, b'"C0"')
+
+
+def json_line(data: bytes, value: bytes) -> int:
+    return data[: data.index(value)].count(b"\n") + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from scanner.wire.keras_config import Mention, mentions
 from scanner.wire.paths import escape
 
 _PER_RULE = 200
+_SEARCHED = 32 << 20
+"""Characters that are looked through for the lines of findings."""
+_TABLES = 200_000
 
 
 @dataclass(slots=True)
@@ -27,7 +31,10 @@ class Judgement:
     entry_points: dict[str, None] = field(default_factory=dict)
     external: dict[str, None] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
-    _told: dict[tuple[str, tuple[tuple[str, str], ...]], int] = field(default_factory=dict)
+    _told: set[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=set)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _routes: dict[int, json.Route] = field(default_factory=dict)
+    _searched: int = 0
 
     def notes(self) -> Iterator[Note]:
         """Every finding, and the pickles to look at."""
@@ -59,13 +66,21 @@ class Judgement:
         self, rule: Rule, mention: Mention, message: str, *evidence: tuple[str, str]
     ) -> Iterator[Finding]:
         key = (rule.id, evidence)
-        if key in self._told or len(self._told) >= _PER_RULE * len(rules.RULES):
+        if key in self._told or self._counts[rule.id] >= _PER_RULE:
             return
-        self._told[key] = 1
-        route = (mention.key, json.route_to(self.document, mention.table))
-        yield Finding(
-            rule, self.where.at(line=json.line_of(self.document, route)), message, evidence=evidence
-        )
+        self._told.add(key)
+        self._counts[rule.id] += 1
+        yield Finding(rule, self.where.at(line=self._line(mention)), message, evidence=evidence)
+
+    def _line(self, mention: Mention) -> int | None:
+        """The line of a mention, unless looking for lines has cost too much already."""
+        self._searched += len(self.document.text)
+        if self._searched > _SEARCHED or len(self.document.tables) > _TABLES:
+            return None
+        if not self._routes:
+            self._routes = json.routes(self.document)
+        route = self._routes.get(id(mention.table))
+        return None if route is None else json.line_of(self.document, (mention.key, route))
 
     def _object(self, mention: Mention) -> Iterator[Finding]:
         module = "" if mention.module == "builtins" else mention.module

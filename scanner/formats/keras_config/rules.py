@@ -6,8 +6,8 @@ from scanner.model import Check, Rule, Severity
 
 _LIB = "keras/src/saving/serialization_lib.py"
 _SAFE = (
-    "Load it only with `safe_mode=True`, in Keras 3.12 or later, and as `.keras`: for `.h5` files, versions "
-    "before 3.11.3 ignore the switch. "
+    "Load it only with `safe_mode=True`, in the latest release of Keras, and as `.keras`: for `.h5` files, "
+    "versions before 3.11.3 ignore the switch. "
 )
 
 DANGEROUS = Rule(
@@ -84,7 +84,7 @@ SAVED_MODEL = Rule(
     check=Check.GRAPH_CODE,
     finds="A `TFSMLayer` or a `KerasLayer` of TensorFlow Hub, with the path or address of a SavedModel.",
     why="A SavedModel is a program: its graph reads and writes files. It lies outside of what was scanned, "
-    "and versions of Keras before 3.13.2 load it in safe mode as well.",
+    "and versions of Keras before 3.12.1, and 3.13.0 and 3.13.1, load it in safe mode as well.",
     remedy="Scan the named model too, and load both only from places that nobody else can write to.",
     example='`{"class_name": "TFSMLayer", "config": {"filepath": "//host/share/model"}}`',
     references=("CVE-2026-1462", "GHSA-4f3f-g24h-fr8m", "CWE-829"),

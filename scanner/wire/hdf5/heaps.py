@@ -143,22 +143,37 @@ def global_object(storage: Storage, address: int, index: int) -> tuple[bytes, in
     Raises:
         FormatError: There is no such collection or object.
     """
+    if address not in storage.collections:
+        storage.collections[address] = _collection(storage, address)
+    found = storage.collections[address].get(index)
+    if found is None:
+        raise FormatError(f"the global heap has no object {index}", storage.place(address))
+    at, size = found
+    if size > _OBJECT_LIMIT:
+        raise FormatError(f"an object of {size} bytes in the global heap", storage.place(at))
+    return storage.read(at, size), storage.place(at)
+
+
+def _collection(storage: Storage, address: int) -> dict[int, tuple[int, int]]:
+    """Where the objects of a collection lie; the first of each number counts, as in the library."""
     head = storage.fields(address, 8 + storage.length_size)
     head.expect(b"GCOL")
     head.take(4)
     end = address + head.size()
-    at = address + 8 + storage.length_size
-    while at + 8 + storage.length_size <= end:
-        fields = storage.fields(at, 8 + storage.length_size)
-        found = fields.number(2)
+    prefix = 8 + storage.length_size
+    at = address + prefix
+    found: dict[int, tuple[int, int]] = {}
+    while at + prefix <= end:
+        fields = storage.fields(at, prefix)
+        index = fields.number(2)
         fields.take(6)
         size = fields.size()
-        at += 8 + storage.length_size
-        if found == index:
-            if size > _OBJECT_LIMIT or at + size > end:
-                raise FormatError(f"an object of {size} bytes in the global heap", storage.place(at))
-            return storage.read(at, size), storage.place(at)
-        if found == 0:
+        at += prefix
+        if index == 0:  # the free space at the end
             break
+        if at + size > end:
+            raise FormatError(f"an object of {size} bytes in the global heap", storage.place(at))
+        storage.budget.spend_bytes(128)
+        found.setdefault(index, (at, size))
         at += size + -size % 8
-    raise FormatError(f"the global heap has no object {index}", storage.place(address))
+    return found

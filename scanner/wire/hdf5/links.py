@@ -50,7 +50,11 @@ def links(storage: Storage, messages: list[Message]) -> Iterator[Link]:
 
 def _symbols(storage: Storage, tree: int, heap: LocalHeap) -> Iterator[Link]:
     entry = 2 * storage.offset_size + 24
+    seen: set[int] = set()
     for _, address in trees.leaves(storage, tree, kind=0, key=storage.length_size):
+        if address in seen:
+            raise FormatError("a group lists the same names twice", storage.place(address))
+        seen.add(address)
         head = storage.fields(address, 8)
         head.expect(b"SNOD")
         head.take(2)

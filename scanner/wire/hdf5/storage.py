@@ -94,6 +94,8 @@ class Storage:
     length_size: int = 8
     root: int = 0
     """Address of the root group's object header."""
+    collections: dict[int, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    """Of each collection of the global heap that was read: index to address and size of its objects."""
     _blocks: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
 
     @classmethod
