@@ -41,7 +41,7 @@ def test_ordinary_configurations_have_no_finding_and_no_gap(path) -> None:
         ("hydra-unknown", {"unknown-callable"}),
         ("hydra-named", {"named-class"}),
         ("adapter", {"unknown-callable"}),
-        ("pipeline", {"remote-code", "unknown-callable"}),
+        ("model_index", {"remote-code", "unknown-callable"}),
         ("template-name", {"path-escape"}),
         ("local-path", {"local-path"}),
         ("modules", {"unknown-callable", "path-escape"}),
@@ -164,3 +164,16 @@ def test_any_shape_is_survived(value) -> None:
 def test_it_survives_mutation() -> None:
     for path in sorted(HERE.rglob("*.json")):
         assert_survives("hub-config", path.read_bytes(), 40)
+
+
+@pytest.mark.parametrize("version", [{}, {"_diffusers_version": "0.30.0"}])
+def test_the_index_of_a_pipeline_goes_by_its_name(version: dict[str, str]) -> None:
+    index = {"_class_name": ["pipe", "X"], **{f"part{n}": ["diffusers", "UNet"] for n in range(300)}, **version}
+    index["last"] = ["planted", "Unet"]
+    found = rules_of(inspect(index, "model_index.json"))
+    assert found == {"hub-config/remote-code", "hub-config/unknown-callable"}
+
+
+def test_kinds_of_blocks_are_no_components() -> None:
+    blocks = {"down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D"], "mid": ["A", "B", "C"]}
+    assert not inspect({"_class_name": "AutoencoderKL", "_diffusers_version": "0.30.0", **blocks}).findings

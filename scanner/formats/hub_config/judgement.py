@@ -25,7 +25,9 @@ _ABSOLUTE = re.compile(r"/(?!/)|[A-Za-z]:[\\/]|\\\\|~[/\\]|file:")
 _DOTTED = re.compile(r"[A-Za-z_][\w.-]*")
 # PEFT's own allow-list (peft/auto.py): importing their modules runs no code of the artefact.
 _PARENTS = ("transformers", "diffusers", "lerobot")
-_LIMIT = 200
+# What diffusers takes for the index of a pipeline goes by its name (``DiffusionPipeline.config_name``).
+_INDICES = ("model_index.json", "modular_model_index.json")
+_LIMIT = 10_000
 
 
 @dataclass(slots=True)
@@ -46,13 +48,14 @@ class Judgement:
             "_target_": self._target,
             "parent_library": self._parent,
             "megatron_core": self._parent,
-            "_diffusers_version": self._diffusers,
             "type": self._module,
             **dict.fromkeys(_KERNEL_KEYS, self._kernel),
             **dict.fromkeys(_SWITCHES, self._switch),
             **dict.fromkeys(_REMEMBERED, self._remembered),
         }
         for table in self.document.tables:
+            if self.name in _INDICES:
+                yield from self._components(table)
             for key, check in checks.items():
                 if key in table:
                     for value in json.every(table, key):
@@ -71,7 +74,7 @@ class Judgement:
         """Take ``{class: "module.Class"}``, its list form for slow and fast tokenizers, or the list alone."""
         wanted = value if isinstance(value, dict) else {"AutoTokenizer": value}
         place = self._at(table, key)
-        for role in list(wanted)[:_LIMIT]:
+        for role in wanted:
             for found in json.every(wanted, role):
                 for reference in found if isinstance(found, list) else [found]:
                     if isinstance(reference, str):
@@ -91,7 +94,7 @@ class Judgement:
 
     def _custom_pipelines(self, table: dict[str, Any], key: str, value: Any) -> Iterator[Finding]:
         if isinstance(value, dict):
-            for task in list(value)[:_LIMIT]:
+            for task in value:
                 for entry in json.every(value, task):
                     for found in json.every(entry, "impl") if isinstance(entry, dict) else []:
                         if isinstance(found, str):
@@ -158,10 +161,12 @@ class Judgement:
                 message = f"a module is read from {shown}"
                 yield self._find(rules.PATH, self._at(table, "path"), message, ("path", shown))
 
-    def _diffusers(self, table: dict[str, Any], key: str, value: Any) -> Iterator[Finding]:
-        """Judge a pipeline index: ``component: [library, class]``, or a class of the repository's own."""
-        del key, value
-        for component in list(table)[:_LIMIT]:
+    def _components(self, table: dict[str, Any]) -> Iterator[Finding]:
+        """Judge a pipeline index: ``component: [library, class]``, or a class of the repository's own.
+
+        In the configurations of single models, pairs of texts are kinds of blocks, and nobody imports them.
+        """
+        for component in table:
             for found in json.every(table, component):
                 if not isinstance(found, list) or not 2 <= len(found) <= 3:
                     continue
