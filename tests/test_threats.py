@@ -5,6 +5,11 @@ What is demanded is a refusal: a finding at or above *high*. Where nothing can b
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import zlib
+
 import pytest
 
 from scanner.model import FileResult, Severity
@@ -253,3 +258,28 @@ def test_where_a_frame_goes_on_behind_stop_loaders_part() -> None:
 
 def test_the_classes_of_torchscript_exist_only_in_its_archives() -> None:
     assert refused(examined(b"\x80\x02c__torch__\nNet\n)\x81.", "model.pkl"))
+
+
+PICKLED = b"\x80\x02" + CALL
+DAMAGED = {
+    "gzip-sum": gzip.compress(PICKLED)[:-8] + bytes(8),
+    "zlib-sum": zlib.compress(PICKLED)[:-4] + bytes(4),
+    "xz-sum": lzma.compress(PICKLED)[:-20] + bytes(20),
+    "behind-a-good-stream": gzip.compress(b"\x80\x02N0") + gzip.compress(CALL)[:-8] + bytes(8),
+}
+
+
+# CVE-2025-10156 (a wrong sum ends the scan), for compressed streams: what comes out in front of the damage is
+# unpickled before the sum is looked at.
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_what_comes_out_before_a_wrong_sum_is_judged(damaged: str) -> None:
+    result = examined(DAMAGED[damaged], "model.joblib")
+    assert refused(result)
+    assert result.gaps
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
+def test_a_stream_that_is_cut_is_judged_as_far_as_it_goes(pack) -> None:
+    packed = pack(PICKLED + b"N" * 5000)
+    for cut in range(len(packed) - 12, len(packed)):
+        assert examined(packed[:cut], "model.joblib").gaps, cut

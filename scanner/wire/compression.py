@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
-from scanner.errors import BudgetExceeded, FormatError
+from scanner.errors import BudgetExceeded, FormatError, ReadFailed
 from scanner.reader import Budget, Reader
 
 _STEP = 256 << 10
 _IN_MEMORY = 32 << 20
+_SUM = 4
 
 
 class _Decoder(Protocol):
@@ -116,11 +117,13 @@ def codec_of(head: bytes) -> str:
 
 
 def _expands(head: bytes, name: str) -> bool:
-    decoder = _DECODERS[name]()
-    try:
-        return bool(decoder.decompress(head, 1 << 16)) or decoder.eof
-    except (zlib.error, lzma.LZMAError):
-        return False
+    for data in (head, head[:-_SUM]):  # a wrong sum at the end makes it no other format
+        decoder = _DECODERS[name]()
+        try:
+            return bool(decoder.decompress(data, 1 << 16)) or decoder.eof
+        except (zlib.error, lzma.LZMAError):
+            continue
+    return False
 
 
 class Expanded:
@@ -128,6 +131,8 @@ class Expanded:
 
     def __init__(self) -> None:
         self.problem: FormatError | BudgetExceeded | None = None
+        self.corrupt = False
+        """Whether that was the compressed data."""
         self.consumed = 0
         """Compressed bytes that belong to the stream; what is behind them does not."""
         self.crc = 0
@@ -194,22 +199,36 @@ def expanded(reader: Reader, codec: str, budget: Budget, size: int | None = None
     """
     if codec not in _DECODERS:
         raise FormatError(f"compression method {codec!r} is not supported")
-    result = Expanded()
+    source = _Input(reader)
+    result = _attempt(source, codec, budget, size)
     try:
-        try:
-            _expand(reader, codec, budget, size, result)
-        except (FormatError, BudgetExceeded) as error:
-            result.problem = error
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError) as error:
-            result.problem = FormatError(f"corrupt {codec} data: {error}")
-        except _zstd_errors(codec) as error:
-            result.problem = FormatError(f"corrupt {codec} data: {error}")
+        if result.corrupt and result.size < _IN_MEMORY:
+            # What stands in front of the damage is handed out by readers that read less at once.
+            again = _attempt(_Input(reader, source.last), codec, budget, size)
+            result, worse = (again, result) if again.size > result.size else (result, again)
+            worse.close()
         if result.problem is None and size is not None and result.size != size:
             result.problem = FormatError(f"{size} bytes are declared, {result.size} came out")
         result.settle()
         yield result
     finally:
         result.close()
+
+
+def _attempt(source: _Input, codec: str, budget: Budget, size: int | None) -> Expanded:
+    result = Expanded()
+    try:
+        _expand(source, codec, budget, size, result)
+    except (FormatError, BudgetExceeded) as error:
+        result.problem = error
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError) as error:
+        result.problem, result.corrupt = FormatError(f"corrupt {codec} data: {error}"), True
+    except _zstd_errors(codec) as error:
+        result.problem, result.corrupt = FormatError(f"corrupt {codec} data: {error}"), True
+    except ReadFailed:
+        result.close()
+        raise
+    return result
 
 
 def _zstd_errors(codec: str) -> tuple[type[BaseException], ...]:
@@ -219,18 +238,34 @@ def _zstd_errors(codec: str) -> tuple[type[BaseException], ...]:
 class _Input:
     """The compressed bytes in steps, and where the stream in them ends."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, slow_from: int | None = None) -> None:
+        """``slow_from``: from there on byte by byte."""
         self._reader = reader
         self._step = _STEP
+        self._slow_from = reader.size if slow_from is None else slow_from
+        self._slow = b""
         self.offset = 0
+        self.last = 0
+        """Where the last step began."""
 
     def next(self) -> bytes:
-        data = self._reader.read_at(self.offset, self._step)
+        self.last = self.offset
+        if self.offset >= self._slow_from:
+            return self._single()
+        step = min(self._step, self._slow_from - self.offset)
+        data = self._reader.read_at(self.offset, step)
         if not data and self.offset < self._reader.size:
             raise FormatError("the data ends early", self.offset)
         self.offset += len(data)
         self._step = min(self._step * 2, _STEP)
         return data
+
+    def _single(self) -> bytes:
+        place = (self.offset - self._slow_from) % _STEP
+        if place == 0 or not self._slow:
+            self._slow = self._reader.read_at(self.offset - place, _STEP)
+        self.offset += place < len(self._slow)
+        return self._slow[place : place + 1]
 
     def give_back(self, count: int) -> None:
         # Small steps from here, so that a row of tiny streams does not read the same bytes again and again.
@@ -242,10 +277,9 @@ class _Input:
         return bool(marks) and self._reader.read_at(self.offset, 8).startswith(marks)
 
 
-def _expand(reader: Reader, codec: str, budget: Budget, size: int | None, out: Expanded) -> None:
+def _expand(source: _Input, codec: str, budget: Budget, size: int | None, out: Expanded) -> None:
     # A declared size that cannot be afforded is looked into, but may not starve what comes after it.
     ceiling = _IN_MEMORY if size is not None and size > budget.bytes_left else None
-    source = _Input(reader)
     decoder = _DECODERS[codec]()
     while True:
         data = source.next()

@@ -168,7 +168,11 @@ def test_it_survives_mutation() -> None:
 
 @pytest.mark.parametrize("version", [{}, {"_diffusers_version": "0.30.0"}])
 def test_the_index_of_a_pipeline_goes_by_its_name(version: dict[str, str]) -> None:
-    index = {"_class_name": ["pipe", "X"], **{f"part{n}": ["diffusers", "UNet"] for n in range(300)}, **version}
+    index = {
+        "_class_name": ["pipe", "X"],
+        **{f"part{n}": ["diffusers", "UNet"] for n in range(300)},
+        **version,
+    }
     index["last"] = ["planted", "Unet"]
     found = rules_of(inspect(index, "model_index.json"))
     assert found == {"hub-config/remote-code", "hub-config/unknown-callable"}
