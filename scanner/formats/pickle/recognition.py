@@ -20,6 +20,7 @@ _FIRST = frozenset(b"(])}\x8fIFLJKMG\x8a\x8bSUTVX\x8c\x8dCB\x8e\x96N\x88\x89\x97
 _CONTROL = frozenset({*range(32), 127} - {9, 10, 13})
 # As pickles: persistent ids that no loader resolves.
 _OTHERS = (b"PK\x03\x04", b"PAR1", b"PARE")
+_EXTENSIONS = b"\x82\x83\x84"
 # Names that an import can find; `?` stands for one that is computed while loading.
 _IMPORTABLE = re.compile(r"[\w.+?-]+")
 _STEPS = 4096
@@ -121,6 +122,10 @@ def _acts(head: Head, run: _Run) -> bool:
     Many texts begin with a letter that is an opcode: `category,label` would be an import. A loader gets no
     further than a name that cannot be imported, so that what would follow it is not done.
     """
+    if head.data[0] in _EXTENSIONS and not run.complete and not run.goes_on:
+        return (
+            False  # MessagePack; no code is registered by default, so that a loader stops at the first byte
+        )
     calls = any(event.kind == "call" and event.target is not None for event in run.events)
     whole = run.complete > 0 and run.end > 2 and run.end == head.size
     if not _is_text(head.data):
