@@ -19,7 +19,7 @@ PICKLED = Rule(
     finds="An array of Python objects as msgpack-numpy writes it: `kind` is `O`.",
     why="msgpack-numpy, and srsly with it, hand its data to `pickle.loads`.",
     remedy="Refuse the file; arrays of numbers need no pickle. The pickle was judged on its own.",
-    example='`{"nd": true, "kind": "O", "data": …}`',
+    example='`{"kind": "O", "data": …}`',
     references=("CWE-502",),
 )
 TRAILING = Rule(
