@@ -247,3 +247,21 @@ def test_a_thousand_strangers_are_told_in_seconds_and_not_by_the_thousand() -> N
 
 def json_line(data: bytes, value: bytes) -> int:
     return data[: data.index(value)].count(b"\n") + 1
+
+
+def test_the_yaml_of_older_versions_is_the_same_configuration() -> None:
+    clean = examined(fixture("keras-config/clean/architecture.yaml"), "model.yaml")
+    assert "keras-config" in clean.formats
+    assert not clean.findings
+    assert not clean.gaps
+    assert {facts.format for _, facts in clean.facts} >= {"keras-config", "yaml"}
+    unsafe = fixture("keras-config/unsafe/architecture.yaml")
+    assert callables_in(unsafe) == {"tf.io.write_file"}
+    for first, second in (("TFOpLambda", "Dense"), ("Dense", "TFOpLambda")):
+        twice = f"class_name: {first}\n    class_name: {second}".encode()
+        assert callables_in(unsafe.replace(b"class_name: TFOpLambda", twice)) == {"tf.io.write_file"}
+
+
+def test_ordinary_yaml_is_no_configuration() -> None:
+    for text in (b"config:\n  a: 1\n", b"class_name: x\n", b"a:\n  class_name: x\n  config: y\n"):
+        assert "keras-config" not in names_of(text, "a.yaml")

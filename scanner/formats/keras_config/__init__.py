@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from scanner.formats.keras_config.architecture import is_architecture, parse
 from scanner.formats.keras_config.judgement import Judgement
 from scanner.formats.keras_config.rules import RULES
-from scanner.inspection import Format, Head, Note, Read
+from scanner.inspection import HEAD_BYTES, Format, Head, Note, Read
 from scanner.model import Claim, Claimed, Coverage, Facts, Location
 from scanner.reader import Budget, Reader, read_whole
 from scanner.wire import json
@@ -16,12 +17,12 @@ from scanner.wire.keras_config import shows
 
 def _matches(head: Head) -> bool:
     data = json.plain_head(head.data)
-    return bool(data) and shows(data)
+    return shows(data) if data else is_architecture(head.data)
 
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     raw = read_whole(reader, budget, json.WHOLE_LIMIT)
-    document = json.parse(raw)
+    document = parse(raw, budget) if is_architecture(raw[:HEAD_BYTES]) else json.parse(raw)
     budget.spend_items(len(raw) // 16)
     judgement = Judgement(document, where)
     yield from judgement.notes()
@@ -57,6 +58,6 @@ FORMAT = Format(
     matches=_matches,
     inspect=_inspect,
     rules=RULES,
-    within=("json", "text"),
+    within=("json", "text", "yaml-text"),
     spec="keras/src/saving/serialization_lib.py",
 )
