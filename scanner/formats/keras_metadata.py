@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scanner.errors import BudgetExceeded, FormatError
+from scanner.errors import FormatError
 from scanner.inspection import Child, Format, Head, Note, Text
 from scanner.model import Facts, Location
 from scanner.reader import Budget, Reader
-from scanner.wire.protobuf import LENGTH, VARINT, Wire, fields, varint
+from scanner.wire.protobuf import LENGTH, VARINT, Wire, varint
 
 # SavedObject of saved_metadata.proto, field to wire type.
 _KINDS = {2: VARINT, 3: LENGTH, 4: LENGTH, 5: LENGTH, 6: LENGTH}
@@ -21,17 +21,19 @@ def _matches(head: Head) -> bool:
     if data[:1] != b"\x0a" or b"_tf_keras_" not in data[:1024]:
         return False
     try:
-        length, start = varint(data, 1, 11)
-        parts = []
-        for part in fields(
-            data + bytes(max(start + length - len(data), 0)), Budget(items=8), start, start + length
-        ):
-            parts.append((part.number, part.kind))
-            if part.end > len(data):
-                break
-    except (FormatError, BudgetExceeded):
+        length, at = varint(data, 1, 11)
+        stop = at + length
+        if not length or stop > head.size:
+            return False
+        while at < min(stop, len(data)):
+            tag, at = varint(data, at, len(data))
+            if _KINDS.get(tag >> 3) != tag & 7:
+                return False
+            value, at = varint(data, at, len(data))
+            at += value if tag & 7 == LENGTH else 0
+    except FormatError:
         return False
-    return bool(parts) and all(_KINDS.get(number) == kind for number, kind in parts)
+    return at <= stop
 
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:

@@ -1,7 +1,7 @@
 """Write small graphs with the real libraries, and what those libraries say is in them.
 
 Run it in an environment of its own (onnx, skl2onnx, onnxruntime, tensorflow-cpu, coremltools), with the names
-of the families to write; the results are kept in ``tests/formats/graphs``, so that the tests need none of these.
+of the families to write; what they write is kept in ``tests/formats/graphs``: the tests need none of them.
 """
 
 # ruff: noqa: PLC0415 - each library may stand in an environment of its own

@@ -33,5 +33,9 @@ def test_cut_anywhere_is_a_gap_or_ends_behind_a_layer() -> None:
         assert bool(inspect_bytes("keras-metadata", CLEAN[:cut]).gaps) == (cut not in ends), cut
 
 
+def test_a_length_of_terabytes_is_no_reason_to_fill_the_memory() -> None:
+    assert "keras-metadata" not in names_of(b"\x0a\xff\xff\xff\xff\xff\x7f" + CLEAN[2:])
+
+
 def test_it_survives_mutation() -> None:
     assert_survives("keras-metadata", CLEAN)
