@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from scanner.inspection import Format, Head, Note, Read
 from scanner.model import Check, Claim, Claimed, Coverage, Facts, Finding, Location, Rule, Severity
@@ -69,14 +68,15 @@ UNPINNED = Rule(
 _MARKS = (b'"zarr_format"', b'"column_encodings"', b"mlcommons.org/croissant", b'"download_checksums"')
 _NAMES = frozenset((".zarray", ".zmetadata", "zarr.json", "dataset_info.json", "dataset_infos.json"))
 _HEX = re.compile("[0-9A-Fa-f]{32,128}")
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#\\@]*@)?\[?(?P<host>[^/?#\\@\]:]+)")
 _SHOWN = 20
 
 
 def _matches(head: Head) -> bool:
     data = json.plain_head(head.data)
-    if not data or not json.looks_like_json(head.data, complete=head.size <= len(head.data)):
+    if not data or not (head.name in _NAMES or any(mark in data for mark in _MARKS)):
         return False
-    return head.name in _NAMES or any(mark in data for mark in _MARKS)
+    return json.looks_like_json(head.data, complete=head.size <= len(head.data))
 
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
@@ -104,11 +104,9 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
 
 
 def _host(address: str) -> str:
-    """The host of an address; empty where it has none."""
-    try:
-        return (urlsplit(address).hostname or "").lower()
-    except ValueError:
-        return ""
+    """The host of an address, without user, port and brackets; empty where it has none."""
+    match = _ADDRESS.match(address)
+    return match["host"].lower() if match else ""
 
 
 def _codecs(table: dict[str, Any], where: Location) -> Iterator[Finding]:

@@ -50,6 +50,14 @@ def test_hosts_are_counted_and_claims_made() -> None:
     assert {claim.what: claim.value for claim in facts.claims}[Claimed.LICENCE] == "mit"
 
 
+@pytest.mark.parametrize(
+    "address", ["https://user:pw@Localhost:80/a", "https://[localhost]/", "s3://localhost?x"]
+)
+def test_hosts_are_read_out_of_any_address(address: str) -> None:
+    facts = inspect_bytes("dataset-index", text(croissant(contentUrl=address))).facts[0]
+    assert dict(facts.metadata)["hosts"] == "localhost (1)"
+
+
 def test_a_digest_is_hexadecimal() -> None:
     """The Hub writes the address of an issue where a digest should stand."""
     data = text(croissant(contentUrl="https://localhost/a", sha256="https://localhost/issues/80"))
