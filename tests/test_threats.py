@@ -283,3 +283,28 @@ def test_a_stream_that_is_cut_is_judged_as_far_as_it_goes(pack) -> None:
     packed = pack(PICKLED + b"N" * 5000)
     for cut in range(len(packed) - 12, len(packed)):
         assert examined(packed[:cut], "model.joblib").gaps, cut
+
+
+# CVE-2025-23304 and its kin: a `_target_` is imported and called. An allow-list of packages lets in their
+# helpers.
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "transformers.dynamic_module_utils.get_class_from_dynamic_module",
+        "transformers.AutoModel.from_pretrained",
+        "transformers.pipeline",
+        "speechbrain.utils.importutils.import_from_path",
+        "lightning.fabric.utilities.cloud_io._load",
+        "monai.apps.utils.download_url",
+        "nemo.utils.exp_manager.subprocess.Popen",
+        "torch.utils.data.os.system",
+    ],
+)
+@pytest.mark.parametrize(
+    ("file", "before"), [("config.json", b'{"_target_": "%b"}'), ("model_config.yaml", b"_target_: %b\n")]
+)
+def test_a_target_is_judged_by_what_it_does_and_not_by_its_package(
+    target: str, file: str, before: bytes
+) -> None:
+    assert refused(examined(before % target.encode(), file))

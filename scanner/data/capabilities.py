@@ -134,10 +134,17 @@ def source_capability(name: str) -> str | None:
 
 
 @cache
-def _namespaces() -> tuple[str, ...]:
-    return tuple(f"{name}." for name in load("config_classes.json")["namespaces"])
+def _prefixes(key: str) -> tuple[str, ...]:
+    return tuple(f"{name}." for name in load("config_classes.json")[key])
 
 
 def is_config_namespace(name: str) -> bool:
-    """Whether a name lies in a library whose configurations ordinarily name its classes: worth a note."""
-    return name.startswith(_namespaces())
+    """Whether this is a class of a library whose configurations ordinarily name its classes: worth a note.
+
+    What is no class by its spelling, a function or a method, is not: among them are some that import,
+    download or unpickle what they are told to. The functions of a few modules only compute.
+    """
+    owner, _, last = name.rpartition(".")
+    if last[:1].isupper():
+        return name.startswith(_prefixes("namespaces"))
+    return f"{owner}." in _prefixes("computing")

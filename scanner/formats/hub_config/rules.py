@@ -91,7 +91,7 @@ NAMED = Rule(
     why="The format can carry code: where this version does not, the next one may.",
     remedy="Load it only with a library that allows exactly the classes you expect.",
     example='`{"_target_": "nemo.collections.asr.modules.SomethingNew"}`',
-    limits="Names are accepted by their package, unless they walk to `os` or the like.",
+    limits="Classes are accepted by their package, unless they walk to `os` or the like.",
     references=("CVE-2025-23304", "CWE-470"),
 )
 PATH = Rule(
