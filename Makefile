@@ -8,6 +8,8 @@ ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
 APT := $(ROOT) apt-get update -qq && $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 export PYTHONHASHSEED ?= 0
+# Debian keeps nginx where only root looks.
+export PATH := $(PATH):/usr/sbin
 
 .PHONY: demo test test-servers check bench fuzz docs lock dist advisories clean
 
@@ -26,7 +28,7 @@ test: $(READY)       ## everything that needs only Python packages
 test-servers: $(READY)  ## tests against real servers, which it installs and starts itself
 	command -v nginx >/dev/null || { $(APT) nginx-light >/dev/null; }
 	command -v npm >/dev/null || { $(APT) nodejs npm >/dev/null; }
-	$(BIN)/python -m pytest -q -m servers
+	$(BIN)/python -m pytest -q -m servers tests/servers
 
 check: $(READY)      ## format, lint, types, floors, spelling, generated files, workflows
 	$(BIN)/ruff format --check .

@@ -130,7 +130,7 @@ def main() -> None:
         sys.exit(1 if wrong or stale else 0)
     RULES.mkdir(parents=True, exist_ok=True)
     for path in wrong:
-        path.write_text(wanted[path], encoding="utf-8")
+        path.write_text(wanted[path], encoding="utf-8", newline="\n")
     for path in stale:
         path.unlink()
 

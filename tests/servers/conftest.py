@@ -9,6 +9,9 @@ import pytest
 from tests.servers.serving import free_port, serve
 
 
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
 @pytest.fixture
 def nginx(tmp_path):
     port = free_port()
@@ -19,6 +22,8 @@ def nginx(tmp_path):
         f"{user}daemon off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\n"
         "events {}\n"
         f"http {{ access_log {tmp_path}/access.log;\n"
+        # The usual places for temporary files are root's.
+        f"{''.join(f'{kind}_temp_path {tmp_path}/{kind}; ' for kind in _TEMPORARY)}\n"
         f"server {{ listen 127.0.0.1:{port}; root {tmp_path}/www; }} }}\n"
     )
     (tmp_path / "www").mkdir()
