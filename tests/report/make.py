@@ -43,7 +43,11 @@ NOTE = Rule(
     "made/note", "Something worth knowing", Severity.INFO, Check.PROVENANCE,
     "A fact.", "It is good to know.", "Nothing has to be done.",
 )  # fmt: skip
-KNOWN = Known((CALL, REMOTE, FORMAT, NOTE, *WAIVERS), ("pickle", "safetensors", "json", "zip"), ("local",))
+KNOWN = Known(
+    lambda: (CALL, REMOTE, FORMAT, NOTE, *WAIVERS),
+    lambda: ("pickle", "safetensors", "json", "zip"),
+    lambda: ("local",),
+)
 
 POLICY = """\
 version: 1
