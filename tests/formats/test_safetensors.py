@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from scanner.formats.safetensors import _BITS
 from scanner.model import Claimed
-from tests.support import assert_survives, fixture, inspect_bytes, names_of, rules_of
+from tests.support import assert_survives, examined, fixture, inspect_bytes, names_of, rules_of
 
 CLEAN = fixture("safetensors/clean/model.safetensors")
 
@@ -181,3 +181,12 @@ def test_odd_entries_by_the_thousand_are_one_finding() -> None:
 
 def test_it_survives_mutation() -> None:
     assert_survives("safetensors", CLEAN)
+
+
+def test_a_header_of_eighty_bytes_and_no_line_end_is_no_pickle() -> None:
+    """`P`, the first byte of such a length, is an opcode that runs to the end of its line."""
+    header = b'{"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % (1 << 20, 1 << 20)
+    data = (80).to_bytes(8, "little") + header.ljust(80) + bytes(1 << 20)
+    found = examined(data, "model.safetensors", bytes=1 << 19)
+    assert found.formats == ("safetensors",)
+    assert not found.gaps

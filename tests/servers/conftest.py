@@ -8,7 +8,6 @@ import pytest
 
 from tests.servers.serving import free_port, serve
 
-
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 

@@ -39,10 +39,13 @@ def matches(head: Head) -> bool:
 def suspects(head: Head) -> bool:
     """Whether everything in the head runs as a pickle without magic, and the end is not in it.
 
-    A text may begin so: `Verily` is a UNICODE opcode up to the end of the line, however far that is.
+    A text may begin so: `Verily` is a UNICODE opcode up to the end of the line, however far that is. A
+    persistent id alone in front of everything is none: who resolves such ids knows the file by its magic,
+    and all others stop there. One safetensors header in 32 is of a length that looks like it, before
+    gigabytes without a line end.
     """
     data = head.data
-    if not _begins(data) or head.size <= len(data):
+    if not _begins(data) or data.startswith(b"P") or head.size <= len(data):
         return False
     run = _run(head)
     return run.goes_on and len(run.reached) == len(run.names)
