@@ -34,7 +34,8 @@ _FILES = frozenset(
 _OBJECT = re.compile(rb'"class_name"\s*:\s*"')
 _PARTS = re.compile(rb'"(?:config|module|registered_name)"\s*:')
 _LAMBDA_PARTS = ("function", "output_shape", "mask")
-_READINGS = 64
+_READINGS = 4
+"""How many values of one repeated key are combined with those of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Mention:
     kind: str
     """``class``, ``function``, ``type``: looked up by module and name; ``tensorflow``, ``operation``: by
     name; ``code``: marshalled byte code; ``pickle``: bytes for ``torch.load``; ``model``: the place of a
-    SavedModel; ``file``: a file that a layer reads."""
+    SavedModel; ``file``: a file that a layer reads; ``repeated``: a key with too many values."""
     name: str
     """Of the object, or the text of a place."""
     table: dict[str, Any]
@@ -91,9 +92,10 @@ def _object(table: dict[str, Any], name: str) -> Iterator[Mention]:
         kind, names = "function", [config for config in configs if isinstance(config, str)]
     elif name in {"__typespec__", "TypeSpec"}:
         kind, names = "type", [*_texts(table, "spec_name"), *_texts(table, "type_spec")]
-    for index, (found, module, own) in enumerate(product(names, modules, registered)):
-        if index >= _READINGS:
-            break
+    if max(map(len, (configs, modules, registered))) > _READINGS:
+        yield Mention("repeated", name, table, "class_name")
+    # The last of each comes first, then the first: the readings of consistent parsers are among them.
+    for found, module, own in product(names[:_READINGS], modules[:_READINGS], registered[:_READINGS]):
         yield Mention(kind, found, table, "class_name" if kind == "class" else "config", module, own)
     last = name.rpartition(">")[2].rpartition(".")[2]
     for config in configs:
@@ -123,9 +125,12 @@ def _arguments(config: dict[str, Any], owner: str) -> Iterator[Mention]:
 def _symbols(config: dict[str, Any], owner: str) -> Iterator[Mention]:
     """Functions and operations of TensorFlow that a layer calls (keras/src/layers/core/tf_op_layer.py)."""
     key = _SYMBOLS[owner]
-    for text in _texts(config, key):
+    methods = _texts(config, "method_name")
+    if owner == "ClassMethod" and max(len(methods), len(_texts(config, key))) > _READINGS:
+        yield Mention("repeated", owner, config, key, owner=owner)
+    for text in _texts(config, key)[: _READINGS if owner == "ClassMethod" else None]:
         if owner == "ClassMethod":
-            for method in _texts(config, "method_name")[:_READINGS]:
+            for method in methods[:_READINGS]:
                 yield Mention("tensorflow", f"{text}.{method}", config, key, owner=owner)
         elif owner == "TensorFlowOpLayer":
             for operation in _operations(text):

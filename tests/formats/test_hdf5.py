@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import struct
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,40 @@ def test_a_symbol_table_that_lists_its_names_twice_ends() -> None:
     at = data.index(b"TREE\0\0\x08\0")  # that of /g, with eight leaves: the first one in place of the second
     data[at + 48 : at + 56] = data[at + 32 : at + 40]
     assert any("twice" in gap.reason for gap in inspect_bytes("hdf5", bytes(data)).gaps)
+
+
+def test_one_object_that_ten_thousand_elements_share_is_judged_once_and_held_never() -> None:
+    writer = h.Writer()
+    value = b"\x80\x04" + b"N0" * 50_000 + b"N."
+    parts = struct.pack("<Q", 40 + len(value)) + struct.pack("<HHIQ", 1, 1, 0, len(value)) + value
+    collection = writer.put(b"GCOL\1\0\0\0" + parts)
+    sequence = b"\x19\0\0\0" + struct.pack("<I", 16) + h.U8
+    elements = struct.pack("<IQI", len(value), collection, 1) * 10_000
+    data = writer.finish(writer.group([h.hard("v", writer.dataset(sequence, (10_000,), elements))]))
+    found = inspect_bytes("hdf5", data)
+    assert [child.reader.size for child in found.children] == [len(value)]
+    assert not isinstance(found.children[0].reader, BytesReader)
+
+
+def test_a_rule_is_not_told_by_the_thousand_but_every_pickle_is_judged() -> None:
+    pickled = b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R."
+    writer = h.Writer()
+    found = inspect_bytes(
+        "hdf5", writer.finish(writer.group([], [h.attribute(f"a{i}", pickled) for i in range(500)]))
+    )
+    assert len(found.findings) == 200
+    assert len(found.children) == 500
+
+
+def test_a_configuration_is_read_even_where_another_attribute_shares_its_bytes() -> None:
+    config = b'{"note": "' + b"x" * 5000 + b'", "class_name": "Gate", "config": {}, "module": "os"}'
+    parts = struct.pack("<Q", 40 + len(config)) + struct.pack("<HHIQ", 1, 1, 0, len(config)) + config
+    writer = h.Writer()
+    shared = struct.pack("<IQI", len(config), writer.put(b"GCOL\1\0\0\0" + parts), 1)
+    text = b"\x19\1\0\0" + struct.pack("<I", 16) + h.text_type(1)
+    attributes = [h.attribute("a", shared, text), h.attribute("model_config", shared, text)]
+    result = examined(writer.finish(writer.group([], attributes)), "model.h5")
+    dangerous = [
+        f.location.members for f in result.findings if f.rule.id == "keras-config/dangerous-callable"
+    ]
+    assert ("model_config",) in dangerous

@@ -265,3 +265,11 @@ def test_the_yaml_of_older_versions_is_the_same_configuration() -> None:
 def test_ordinary_yaml_is_no_configuration() -> None:
     for text in (b"config:\n  a: 1\n", b"class_name: x\n", b"a:\n  class_name: x\n  config: y\n"):
         assert "keras-config" not in names_of(text, "a.yaml")
+
+
+def test_a_key_that_stands_too_often_to_judge_every_reading_is_a_gap() -> None:
+    modules = ", ".join(f'"module": "m{index}"' for index in range(2000))
+    data = f'{{"class_name": "Gate", "config": {{}}, {modules}, "module": "os"}}'.encode()
+    found = inspect_bytes("keras-config", data)
+    assert callables_in(data) == {"os.Gate"}
+    assert found.gaps

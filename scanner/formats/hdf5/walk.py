@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,11 +11,15 @@ from scanner.formats.hdf5 import rules
 from scanner.formats.hdf5.values import CONFIGURATIONS, is_configuration, is_pickle, values
 from scanner.inspection import Child, Note, Text
 from scanner.model import Finding, Gap, Location, Rule, Tensor
-from scanner.reader import BytesReader, Window
+from scanner.reader import BytesReader, Reader, Window
 from scanner.wire import hdf5, json
 from scanner.wire.paths import escape
 
 _FAULTS = 20
+_PER_RULE = 200
+_TEXTS = 64 << 20
+"""Bytes of texts that are handed on, of one file."""
+_HELD = 64
 _VALUES = 10_000
 _TEXT_LIMIT = 1 << 20
 _BEGINNING = 4096
@@ -39,6 +44,10 @@ class Walk:
     """Texts among the root group's attributes."""
     objects: int = 0
     _faults: int = 0
+    _counts: Counter[str] = field(default_factory=Counter)
+    _judged: set[tuple[int, int, bool]] = field(default_factory=set)
+    """Place and length of the values that were looked at, and whether as a configuration."""
+    _texts: int = 0
 
     def notes(self) -> Iterator[Note]:
         """Everything about the objects that the root group leads to."""
@@ -69,52 +78,72 @@ class Walk:
         if self._faults > _FAULTS:
             yield Gap(self.where, f"{self._faults} malformed HDF5 objects in all")
 
-    def _find(self, rule: Rule, place: int, message: str, *evidence: tuple[str, str]) -> Finding:
-        return Finding(rule, self.where.at(place), message, evidence=evidence)
+    def _find(self, rule: Rule, place: int, message: str, *evidence: tuple[str, str]) -> Iterator[Finding]:
+        self._counts[rule.id] += 1
+        if self._counts[rule.id] <= _PER_RULE:  # found often enough; what is nested is judged all the same
+            yield Finding(rule, self.where.at(place), message, evidence=evidence)
 
     def _attributes(self, path: str, found: list[hdf5.Message], names: dict[str, str]) -> Iterator[Note]:
         for attribute in hdf5.attributes(self.storage, found):
             for value, place in values(self.storage, attribute, _VALUES):
-                if is_pickle(value):
-                    yield from self._pickled(f"{path}@{attribute.name}", value, place)
-                else:
-                    yield from self._text(path, attribute.name, value, place)
+                forced = not path and attribute.name in CONFIGURATIONS
+                key = (place, len(value), forced)
+                if key not in self._judged:
+                    self._judged.add(key)
+                    yield from self._value(f"{path}@{attribute.name}", value, place, forced=forced)
+                if not value.startswith(b"\x80"):
                     text = value[:200].rstrip(b"\0").decode("utf-8", "backslashreplace")
                     names.setdefault(attribute.name, text)
                     if not path:
                         self.root.setdefault(attribute.name, text)
 
-    def _text(self, path: str, name: str, value: bytes, place: int) -> Iterator[Note]:
-        forced = not path and name in CONFIGURATIONS
-        if forced or is_configuration(value):
-            member = json.shown(f"{path}@{name}" if path else name)
-            yield Child(member, BytesReader(value.rstrip(b"\0")), read_as="keras-config")
+    def _value(self, name: str, value: bytes, place: int, *, forced: bool) -> Iterator[Note]:
+        if is_pickle(value):
+            yield from self._pickled(name, value, place)
+        elif forced or is_configuration(value):
+            member = json.shown(name.removeprefix("@"))
+            length = len(value.rstrip(b"\0"))
+            yield Child(member, self._part(value[:length], place), read_as="keras-config")
         elif value:
-            text = value[:_TEXT_LIMIT].rstrip(b"\0").decode("utf-8", "replace")
-            yield Text(text, self.where.at(place, len(value)), "metadata")
+            self._texts += len(value)
+            if self._texts <= _TEXTS:
+                text = value[:_TEXT_LIMIT].rstrip(b"\0").decode("utf-8", "replace")
+                yield Text(text, self.where.at(place, len(value)), "metadata")
+            elif self._texts - len(value) <= _TEXTS:
+                yield Gap(self.where.at(place), f"more than {_TEXTS} bytes of texts: the rest is not read")
+
+    def _part(self, value: bytes, place: int) -> Reader:
+        """A value as a part of the file, so that nothing is held; short ones can lie within an address."""
+        if len(value) <= _HELD or place + len(value) > self.storage.reader.size:
+            return BytesReader(value)
+        return Window(self.storage.reader, place, len(value))
 
     def _pickled(self, name: str, value: bytes, place: int) -> Iterator[Note]:
         shown = json.shown(name)
-        yield self._find(rules.PICKLED, place, f"{shown} is a pickle", ("object", shown))
-        yield Child(shown, BytesReader(value), read_as="pickle")
+        yield from self._find(rules.PICKLED, place, f"{shown} is a pickle", ("object", shown))
+        yield Child(shown, self._part(value, place), read_as="pickle")
 
     def _link(self, path: str, link: hdf5.Link) -> Iterator[Finding]:
         shown = json.shown(f"{path}/{link.name}")
         if link.kind == "external":
-            yield self._other_file(f"the link {shown}", shown, link.file, link.place)
+            yield from self._other_file(f"the link {shown}", shown, link.file, link.place)
         elif link.kind == "user-defined":
             message = (
                 f"the link {shown} is of the class {link.target}, which only its own software can follow"
             )
-            yield self._find(rules.EXTERNAL, link.place, message, ("object", shown), ("class", link.target))
+            yield from self._find(
+                rules.EXTERNAL, link.place, message, ("object", shown), ("class", link.target)
+            )
 
-    def _other_file(self, what: str, shown: str, file: str, place: int, *, raw: bool = False) -> Finding:
+    def _other_file(
+        self, what: str, shown: str, file: str, place: int, *, raw: bool = False
+    ) -> Iterator[Finding]:
         name = json.shown(file)
         self.external[name] = None
         leaves = escape(file) or ("is an address" if "://" in file else "")
         rule = rules.EXTERNAL_ESCAPE if leaves or raw else rules.EXTERNAL
         message = f"{what} reads {name}" + (f", which {leaves}" if leaves else "")
-        return self._find(rule, place, message, ("object", shown), ("file", name))
+        yield from self._find(rule, place, message, ("object", shown), ("file", name))
 
     def _dataset(self, path: str, found: list[hdf5.Message], names: dict[str, str]) -> Iterator[Note]:
         dataset = hdf5.dataset(self.storage, found)
@@ -122,13 +151,13 @@ class Walk:
             return
         shown, place = json.shown(path), found[0].place
         for file in dataset.external:
-            yield self._other_file(f"the data set {shown}", shown, file, place, raw=True)
+            yield from self._other_file(f"the data set {shown}", shown, file, place, raw=True)
         for file in dataset.sources:
             if file != ".":
-                yield self._other_file(f"the virtual data set {shown}", shown, file, place)
+                yield from self._other_file(f"the virtual data set {shown}", shown, file, place)
         for name in dataset.filters:
             if name[:1].isdigit() and name not in self.filters:
-                yield self._find(
+                yield from self._find(
                     rules.PLUGIN,
                     place,
                     f"{shown} needs the filter {json.shown(name)}",
@@ -138,7 +167,7 @@ class Walk:
         size = dataset.elements * dataset.type.size
         if size > _BOMB and size > _BOMB_RATIO * self.storage.reader.size:
             message = f"{shown} claims {size} bytes, the file has {self.storage.reader.size}"
-            yield self._find(rules.BOMB, place, message, ("object", shown))
+            yield from self._find(rules.BOMB, place, message, ("object", shown))
         self._tensor(shown, dataset, names)
         yield from self._contents(shown, dataset, names)
 
@@ -174,7 +203,7 @@ class Walk:
             if dataset.filters:
                 continue
             if is_pickle(data, complete=length <= _BEGINNING):
-                yield self._find(rules.PICKLED, place, f"{shown} is a pickle", ("object", shown))
+                yield from self._find(rules.PICKLED, place, f"{shown} is a pickle", ("object", shown))
                 yield Child(shown, Window(self.storage.reader, place, length), read_as="pickle")
             return
 
@@ -186,7 +215,9 @@ class Walk:
                 if left < 0:
                     yield Gap(self.where, f"only the first {_VALUES} elements of {shown} were looked at")
                     return
-                if is_pickle(value):
+                key = (at, len(value), False)
+                if key not in self._judged and is_pickle(value):
+                    self._judged.add(key)
                     yield from self._pickled(f"{shown}[{_VALUES - left - 1}]", value, at)
 
     def around(self) -> Iterator[Note]:
@@ -199,7 +230,9 @@ class Walk:
             if first.startswith(_MATLAB) and not first[128:].strip(b"\0"):
                 yield Text(first[:116].decode("latin-1"), self.where.at(0, 116), "metadata")
             elif first.strip(b"\0"):
-                yield self._find(rules.HIDDEN, 0, f"a user block of {start} bytes", ("bytes", "user block"))
+                yield from self._find(
+                    rules.HIDDEN, 0, f"a user block of {start} bytes", ("bytes", "user block")
+                )
                 yield Child("user block", Window(reader, 0, start))
         if 0 < storage.end < reader.size:
             length = reader.size - storage.end
@@ -208,5 +241,7 @@ class Walk:
     def _behind(self, end: int, length: int) -> Iterator[Note]:
         blank = length <= _TEXT_LIMIT and not self.storage.reader.read_at(end, length).strip(b"\0")
         if not blank:
-            yield self._find(rules.HIDDEN, end, f"{length} bytes lie behind the end", ("bytes", "trailing"))
+            yield from self._find(
+                rules.HIDDEN, end, f"{length} bytes lie behind the end", ("bytes", "trailing")
+            )
             yield Child(f"bytes at {end}", Window(self.storage.reader, end, length))

@@ -10,7 +10,7 @@ from scanner.data.keras_names import judge_object, judge_operation, judge_tensor
 from scanner.formats.keras_config import rules
 from scanner.formats.keras_config.bytecode import judge_code
 from scanner.inspection import Child, Note
-from scanner.model import Finding, Location, Rule
+from scanner.model import Finding, Gap, Location, Rule
 from scanner.reader import BytesReader
 from scanner.wire import json
 from scanner.wire.keras_config import Mention, mentions
@@ -61,6 +61,9 @@ class Judgement:
                     yield from self._find(rules.SAVED_MODEL, mention, message, ("path", shown))
                 case "file":
                     yield from self._file(mention)
+                case "repeated":
+                    message = "a key stands so often in one object that not every reading was judged"
+                    yield Gap(self.where.at(line=self._line(mention)), message)
 
     def _find(
         self, rule: Rule, mention: Mention, message: str, *evidence: tuple[str, str]
