@@ -115,6 +115,14 @@ def test_an_operator_is_the_models_own_only_where_it_defines_it() -> None:
     assert rules_of(inspect_bytes("onnx", other)) == {"onnx/custom-operator"}
 
 
+def test_findings_by_the_thousand_are_told_up_to_a_number() -> None:
+    parts = [initialiser(outside(f"w{i}", f"/etc/{i}")) for i in range(2000)]
+    parts += [node("PyOp", "p"), *(node(f"Custom{i}", "d") for i in range(500))]
+    found = inspect_bytes("onnx", model(graph(*parts)))
+    assert {"onnx/external-path", "onnx/python-operator"} <= rules_of(found)
+    assert len(found.findings) < 1000
+
+
 def test_what_stands_before_a_malformation_is_found() -> None:
     data = fixture("onnx/unsafe/python.onnx") + b"\x0f"
     found = inspect_bytes("onnx", data)

@@ -124,6 +124,13 @@ def test_a_saved_model_is_known_by_its_name_whatever_stands_in_front() -> None:
     assert names_of(data, "saved_model.pb") == {"tensorflow-graph"}
 
 
+def test_custom_operators_by_the_hundred_hide_nothing() -> None:
+    flood = [node(f"n{i}", f"Custom{i}") for i in range(500)]
+    found = _found(ordinary(*flood, node("w", "WriteFile", "x")))
+    assert "tensorflow-graph/file-operator" in rules_of(found)
+    assert len(found.findings) < 200
+
+
 def test_what_stands_before_a_malformation_is_found() -> None:
     found = _found(fixture("tensorflow-graph/unsafe/python.pb") + b"\x0f")
     assert "tensorflow-graph/python-call" in rules_of(found)

@@ -64,6 +64,13 @@ def test_an_unused_buffer_is_handed_on() -> None:
     assert child.reader.read_at(0, 12) == b"hidden bytes"
 
 
+def test_custom_operators_by_the_hundred_hide_nothing() -> None:
+    flood = [code(CUSTOM, f"Custom{i}") for i in range(500)]
+    found = inspect_bytes("tflite", model([*flood, code(CUSTOM, "FlexReadFile")]))
+    assert "tflite/effect" in rules_of(found)
+    assert len(found.findings) < 300
+
+
 def test_files_behind_the_model_are_opened() -> None:
     out = io.BytesIO(CLEAN)
     with zipfile.ZipFile(out, "a") as archive:

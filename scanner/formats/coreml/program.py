@@ -103,6 +103,9 @@ def custom(model: Model, span: Field, where: Location, depth: int, what: str) ->
         elif part.number == 40:
             yield Text(model.wire.text(part), where.at(part.start), "metadata")
     shown = ascii(name[:120])[1:-1]
+    if shown in model.classes:
+        return
+    model.wire.budget.spend_bytes(1024)
     model.classes.setdefault(shown)
     message = f"needs the class {shown} of the application, for a custom {what}"
     yield Finding(CUSTOM, where.at(span.start), message, evidence=(("class", shown),))
@@ -189,8 +192,9 @@ def _blob(model: Model, span: Field, where: Location, depth: int) -> Iterator[No
     for part in model.wire.fields(span.start, span.end, depth):
         if part.number == 1:
             path = model.wire.text(part).removeprefix(_MODEL)
+            told = path[:200] in model.files
             model.files.setdefault(path[:200])
-            if how := escape(path):
+            if not told and (how := escape(path)):
                 message = f"takes weights from {path[:200]!r}, a path that {how}"
                 yield Finding(PATH, where.at(part.start), message, evidence=(("path", path[:200]),))
 

@@ -134,7 +134,7 @@ def _attribute(model: Model, span: Field, node: _Node, where: Location, depth: i
 def _texts(model: Model, node: _Node, where: Location) -> Iterator[Note]:
     """Texts and bytes in attributes; those of ``EPContext`` are a file's name or the binary itself."""
     compiled = node.operator == "EPContext"
-    if compiled:
+    if compiled and model.first(CONTEXT, ""):
         message = "has a node EPContext: code compiled for an accelerator"
         yield Finding(CONTEXT, where, message, evidence=(("operator", "EPContext"),))
     held: list[str] = []
@@ -154,7 +154,7 @@ def _context_file(model: Model, part: Field, where: Location) -> Iterator[Note]:
     path = model.wire.text(part)
     model.files.setdefault(path[:200])
     how = escape(path)
-    if how:
+    if how and model.first(EXTERNAL_PATH, path[:200]):
         message = f"a compiled context is taken from {path[:200]!r}, a path that {how}"
         yield Finding(EXTERNAL_PATH, where.at(part.start), message, evidence=(("location", path[:200]),))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from scanner.errors import FormatError
 from scanner.formats.onnx.rules import PAYLOAD
 from scanner.inspection import Child, Note, Text
-from scanner.model import Claim, Facts, Finding, Location, Region, Tensor
+from scanner.model import Claim, Facts, Finding, Location, Region, Rule, Tensor
 from scanner.wire.protobuf import LENGTH, VARINT, Field, Wire, signed
 
 _ODD = 20
+_FINDINGS = 500
 _SHOWN = 200
 _PAIRS = 256
 _TEXT = 1 << 20
@@ -35,6 +37,17 @@ class Model:
     functions: set[tuple[str, str]] = field(default_factory=set)
     nodes: int = 0
     odd_fields: int = 0
+    told: set[tuple[str, str]] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def first(self, rule: Rule, evidence: str) -> bool:
+        """Whether this is the first finding of its kind, and not one of too many."""
+        key = (rule.id, evidence)
+        if key in self.told or self.counts[rule.id] >= _FINDINGS:
+            return False
+        self.told.add(key)
+        self.counts[rule.id] += 1
+        return True
 
     def keep(self, tensor: Tensor, *, weight: bool) -> None:
         """One of the model's weights, or a constant of its graph."""

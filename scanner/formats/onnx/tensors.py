@@ -88,7 +88,7 @@ def read_tensor(
             yield from model.odd(part, "a tensor", where)
     if seen.strings:
         yield Text("\n".join(seen.strings), place, "string")
-    yield from _judge(seen, place)
+    yield from _judge(model, seen, place)
     region = None
     if seen.external or seen.entries:
         region = yield from _external(model, seen, place)
@@ -116,7 +116,7 @@ def _string(model: Model, part: Field, seen: _Seen) -> None:
         seen.strings.append(model.wire.text(part))
 
 
-def _judge(seen: _Seen, place: Location) -> Iterator[Note]:
+def _judge(model: Model, seen: _Seen, place: Location) -> Iterator[Note]:
     name, wrong = seen.name[:200], ""
     dtype, bits = TYPES.get(seen.kind, ("", 0))
     length = seen.raw.end - seen.raw.start if seen.raw else 0
@@ -126,7 +126,7 @@ def _judge(seen: _Seen, place: Location) -> Iterator[Note]:
         wrong = f"is of the unknown type {seen.kind}"
     elif seen.raw and bits and length * 8 // bits != prod(seen.shape) and length != _bytes(seen.shape, bits):
         wrong = f"has {length} bytes for {prod(seen.shape)} elements of {dtype}"
-    if wrong:
+    if wrong and model.first(TENSOR, name):
         yield Finding(TENSOR, place, f"the tensor {name!r} {wrong}", evidence=(("tensor", name),))
     places = [
         what
@@ -137,7 +137,7 @@ def _judge(seen: _Seen, place: Location) -> Iterator[Note]:
         )
         if there
     ]
-    if len(places) > 1:
+    if len(places) > 1 and model.first(PAYLOAD, name):
         message = f"the tensor {name!r} has numbers in {' and in '.join(places)}: readers take one of them"
         yield Finding(PAYLOAD, place, message, evidence=(("tensor", name),))
 
@@ -154,16 +154,16 @@ def _external(model: Model, seen: _Seen, place: Location) -> Generator[Note, Non
         if key == "location":
             how = "is an address in memory" if _ADDRESS in value else escape(value)
             how = how or ("" if value.strip() else "is empty")
-            if how:
+            if how and model.first(EXTERNAL_PATH, value[:200]):
                 message = f"the tensor {name!r} takes its numbers from {value[:200]!r}, a path that {how}"
                 yield Finding(EXTERNAL_PATH, place, message, evidence=(("location", value[:200]),))
         elif key in {"offset", "length"}:
             if value.isascii() and value.isdigit() and len(value) <= _DIGITS:
                 offset, length = (int(value), length) if key == "offset" else (offset, int(value))
-            else:
+            elif model.first(EXTERNAL_KEY, value[:80]):
                 message = f"the tensor {name!r} has the {key} {value[:80]!r}, which is no number"
                 yield Finding(EXTERNAL_KEY, place, message, evidence=((key, value[:80]),))
-        elif key not in _KEYS:
+        elif key not in _KEYS and model.first(EXTERNAL_KEY, key[:80]):
             message = f"the external data of {name!r} has the key {key[:80]!r}"
             yield Finding(EXTERNAL_KEY, place, message, evidence=(("key", key[:80]),))
     bits = TYPES.get(seen.kind, ("", 0))[1]

@@ -225,6 +225,5 @@ FORMAT = Format(
     matches=_matches,
     inspect=_inspect,
     rules=RULES,
-    suffixes=(".meta",),
     spec="https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/protobuf/saved_model.proto",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ _FIRST = frozenset(
     }
 )
 _OUTSIDE = frozenset({"Placeholder", "PlaceholderV2", "_Arg"})
-_FINDINGS = 200
+_FINDINGS = 100
 _STEPS = 1000
 
 
@@ -47,21 +47,32 @@ def _computes() -> frozenset[str]:
     return frozenset(_known()["computes"].split())
 
 
+@cache
+def _judged_names() -> frozenset[str]:
+    known = _known()
+    groups = (known["checkpoint"], known["table"], known["named"], known["addressed"])
+    return frozenset(_effects()).union(*groups)
+
+
 def judge(graphs: Graphs, where: Location) -> Iterator[Note]:
     """Findings about every operator; each is told once for one path."""
     library = {body.name for body in graphs.bodies if body.name}
     origins = _Origins(graphs)
     told: set[tuple[str, ...]] = set()
+    counts: Counter[str] = Counter()
     for body in graphs.bodies:
         for node in body.nodes.values():
-            if node.operator in library or node.operator in _computes():
+            # Custom operators are told up to one number, each other one for itself: none can hide another.
+            own = node.operator if node.operator in _judged_names() else ""
+            if node.operator in library or node.operator in _computes() or counts[own] >= _FINDINGS:
                 continue
             for rule, does, paths in _judged(node, body, origins):
                 shown = ascii(node.operator[:120])[1:-1]
                 key = (rule.id, shown, does, paths)
-                if key in told or len(told) >= _FINDINGS:
+                if key in told:
                     continue
                 told.add(key)
+                counts[own] += 1
                 message = f"uses {shown}, which {does}" + (f": {paths}" if paths else "")
                 evidence = (("operator", shown), ("path", paths)) if paths else (("operator", shown),)
                 yield Finding(rule, where.at(node.place), message, evidence=evidence)

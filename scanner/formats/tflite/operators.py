@@ -100,22 +100,25 @@ def read_codes(entries: Vector) -> list[Code]:
 
 def judge_custom(codes: list[Code], where: Location) -> Iterator[Note]:
     """Findings about operators that are not built in, each told once."""
-    for code in codes[:_FOUND]:
+    custom = flex = 0
+    for code in codes:
         place = where.at(code.place)
         if code.number != _CUSTOM_CODE:
-            if code.number >= len(_builtin()):
-                yield _custom(f"operator {code.number}", place)
-            continue
-        if not code.custom.startswith(_FLEX):
-            if code.custom not in _OWN:
-                yield _custom(code.custom, place)
+            name = f"operator {code.number}" if code.number >= len(_builtin()) else ""
+        else:
+            name = "" if code.custom.startswith(_FLEX) or code.custom in _OWN else code.custom or "CUSTOM"
+        if name and custom < _FOUND:
+            custom += 1
+            yield _custom(name, place)
+        if code.number != _CUSTOM_CODE or not code.custom.startswith(_FLEX):
             continue
         for name in sorted({code.custom.removeprefix(_FLEX), *code.seen}):
             shown = ascii(name[:120])[1:-1]
             evidence = (("operator", shown),)
             if does := _effects().get(name):
                 yield Finding(EFFECT, place, f"runs {shown} of TensorFlow, which {does}", evidence=evidence)
-            else:
+            elif flex < _FOUND:
+                flex += 1
                 yield Finding(FLEX, place, f"runs {shown} of TensorFlow", evidence=evidence)
 
 
