@@ -63,7 +63,7 @@ LAMBDA = Rule(
     example="`Lambda(lambda x: x * 2)` in a saved model.",
     limits="Which names the code uses is read; what it does with them is not. Code that names something "
     "dangerous is reported as that.",
-    references=("CVE-2024-3660", "CVE-2025-9905", "CVE-2024-37063", "CWE-94", "CWE-502"),
+    references=("CVE-2024-3660", "CVE-2025-9905", "CWE-94", "CWE-502"),
 )
 TORCH = Rule(
     id="keras-config/torch-module",
