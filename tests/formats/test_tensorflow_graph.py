@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from fixtures.recipes.sentencepiece import field
 from fixtures.recipes.tensorflow import (
+    attr,
     call,
     function,
     graph,
@@ -106,6 +107,22 @@ def test_a_path_is_followed_through_calls_within_calls() -> None:
     outer = function("outer", ["a", "q"], call("c", "inner", "q"))
     data = ordinary(text("t", "/etc/cron.d/x"), call("c", "outer", "x", "t"), functions=(inner, outer))
     assert "/etc/cron.d/x" in _found(data).findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("operator", "given", "arguments"),
+    [
+        ("While", ["path"], ["p"]),
+        ("If", ["x", "path"], ["p"]),
+        ("MapDataset", ["x", "path"], ["one", "two", "three", "p"]),
+        ("ReduceDataset", ["x", "x", "path"], ["state", "element", "p"]),
+    ],
+)
+def test_a_path_is_followed_through_loops_branches_and_data_sets(operator, given, arguments) -> None:
+    own = function("own", arguments, node("s", "SaveV2", "p", "p", "p"))
+    user = node("u", operator, *given, attributes=attr("f", field(10, field(1, b"own"))))
+    found = _found(ordinary(text("path", "/etc/cron.d/x"), user, functions=(own,)))
+    assert any("/etc/cron.d/x" in finding.message for finding in found.findings)
 
 
 def test_functions_that_call_each_other_for_ever_end() -> None:

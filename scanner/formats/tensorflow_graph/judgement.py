@@ -27,6 +27,9 @@ _FIRST = frozenset(
         "ShardedFilename",
     }
 )
+_BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
+_LOOPS = frozenset({"While", "StatelessWhile"})
+_CALLS = _BRANCHES | _LOOPS | {"PartitionedCall", "StatefulPartitionedCall"}
 _OUTSIDE = frozenset({"Placeholder", "PlaceholderV2", "_Arg"})
 _FINDINGS = 100
 _STEPS = 1000
@@ -161,7 +164,11 @@ class _Origins:
         place = body.arguments.index(name)
         for outer, caller in self._callers.get(body.name, ()):
             given = [text for text in caller.inputs if not text.startswith("^")]
-            # Loops and branches have inputs of their own in front of those of their functions.
-            front = 1 if caller.operator in {"If", "StatelessIf", "Case", "StatelessCase"} else 0
+            if caller.operator not in _CALLS and caller.operator != body.name:
+                # A data set's function gets elements and captured inputs: which is which, its types tell.
+                yield from ((outer, text) for text in given)
+                continue
+            # A branch has the condition in front of what its functions are given.
+            front = 1 if caller.operator in _BRANCHES else 0
             if place + front < len(given):
                 yield outer, given[place + front]
