@@ -6,8 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scanner.crosscheck import code, numbers, shards
-from scanner.crosscheck.numbers import settle
+from scanner.crosscheck import chunks, code, numbers, shards
 from scanner.model import Artefact, Check, FileResult, Finding, Location, Rule, Severity
 
 COLLISION = Rule(
@@ -24,6 +23,11 @@ COLLISION = Rule(
 __all__ = ["RULES", "crosscheck", "settle"]
 
 RULES = (COLLISION, *shards.RULES, *code.RULES, *numbers.RULES)
+
+
+def settle(files: tuple[FileResult, ...]) -> tuple[FileResult, ...]:
+    """The files, with those recognised that have no format of their own and belong to a neighbour."""
+    return chunks.settle(numbers.settle(files))
 
 
 def crosscheck(files: tuple[FileResult, ...], artefact: Artefact) -> Iterator[Finding]:

@@ -99,8 +99,14 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     hosts = Counter(_host(address) for address, _ in addresses)
     told["hosts"] = ", ".join(f"{host} ({count})" for host, count in hosts.most_common(_SHOWN) if host)
     metadata = tuple((key, json.shown(value, 2000)) for key, value in told.items() if value)
-    yield Facts("dataset-index", claims=tuple(claims), metadata=metadata)
+    yield Facts("dataset-index", _version(document.value), claims=tuple(claims), metadata=metadata)
     yield Read(Coverage.WHOLE)
+
+
+def _version(value: Any) -> str:
+    """``zarr 2`` or ``zarr 3`` for the description of an array, below which its chunks lie."""
+    number = str(value.get("zarr_format")) if isinstance(value, dict) and "shape" in value else ""
+    return f"zarr {number}" if number in {"2", "3"} else ""
 
 
 def _host(address: str) -> str:

@@ -95,11 +95,11 @@ class _Lines:
         """Some lines."""
         self.header = self.header or block[: block.find(b"\n") + 1 or len(block)].rstrip(b"\r\n")
         self.lines += block.count(b"\n")
-        for match in _ADDRESS.finditer(block) if b"://" in block else ():
-            budget.spend_items()
-            self.schemes[match["scheme"]] += 1
-            if len(self.hosts) < _HOSTS or match["host"] in self.hosts:
-                self.hosts[match["host"]] += 1
+        found = _ADDRESS.findall(block) if b"://" in block else []
+        budget.spend_items(len(found))
+        self.schemes.update(scheme for scheme, _ in found)
+        known = self.hosts if len(self.hosts) >= _HOSTS else None
+        self.hosts.update(host for _, host in found if known is None or host in known)
         if self.metadata:
             self._paths(block, budget)
 
