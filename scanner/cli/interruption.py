@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupted(BaseException):
     """A signal asked to stop; no handler of ordinary errors may swallow it."""
@@ -17,20 +19,27 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise Interrupted(number)
-
-
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a clean end: one line, exit code 128 + the signal's number."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    """Turn SIGINT and SIGTERM into a clean end: one line, exit code 128 + the signal's number.
+
+    Whatever the interruption has become on its way counts as one: Python turns what is raised while a class
+    is made into a RuntimeError, and a traceback's exit code would read as a refusal.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        asked.append(number)
+        raise Interrupted(number)
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
     try:
         yield
-    except Interrupted as stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the end has begun; a second Ctrl-C changes nothing
-        sys.stderr.write("interrupted: nothing was decided\n")
-        sys.exit(128 + stop.number)
+    finally:
+        if asked:
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # the end has begun; a second Ctrl-C changes nothing
+            sys.stderr.write("interrupted: nothing was decided\n")
+            sys.exit(128 + asked[0])
