@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.recipes.parquet import column, footer, table
+from fixtures.recipes.parquet import column, compact, footer, table
 from scanner.examination import Assignment, Limits, examine
 from scanner.model import Claimed
 from scanner.net import RangeOpener
@@ -87,6 +87,8 @@ def test_a_copy_of_the_metadata_behind_a_column_is_known() -> None:
     behind = b"\x15\4\x195\0\6\x10\0"
     data = table(b"\1" * 40 + behind, footer([column(4, 40)]))
     assert not inspect_bytes("parquet", data).findings
+    entry = b"\x26\xd0\x0f\x1c" + compact(column(4, 40)[3]) + b"\0"  # as Arrow 14 does
+    assert not inspect_bytes("parquet", table(b"\1" * 40 + entry, footer([column(4, 40)]))).findings
     data = table(b"\1" * 40 + behind * 10, footer([column(4, 40)]))
     assert rules_of(inspect_bytes("parquet", data)) == {"parquet/layout"}
 

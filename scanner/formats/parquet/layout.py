@@ -14,6 +14,7 @@ from scanner.reader import Budget, Reader, Window
 _STEP = 1 << 20
 _SHOWN = 20
 _BLOOM_HEADER = 64
+_ENTRY = 13  # Arrow writes the entry that the metadata are a field of: a place, two tags, an end
 
 
 class Layout:
@@ -38,7 +39,7 @@ class Layout:
         if chunk.length:
             self._own(self._columns, chunk.start, chunk.length, "a column")
             self._budget.spend_bytes(128)
-            self._copies[chunk.start + chunk.length] = chunk.described
+            self._copies[chunk.start + chunk.length] = chunk.described + _ENTRY
         for start, length in chunk.indexes:
             self._own(self._indexes, start, length, "an index of a column")
         if chunk.bloom:
