@@ -54,22 +54,22 @@ def begins(data: bytes, size: int) -> bool:
     """Whether a file's head is a map of texts or numbers, as far as it is tried."""
     cursor = Cursor(BytesReader(data), Budget(items=2 * _TRIED))
     seen = 0
+    named = True
     try:
         for item in walk(cursor):
-            if (
-                seen == 1
-                and not (item.kind == "str" and item.value.isprintable() and item.value)
-                and item.kind != "number"
-            ):
+            if seen == 1 and item.kind == "number":
+                named = False
+            elif seen == 1 and not (item.kind == "str" and item.value.isprintable() and item.value):
                 return False
             seen += 1
             if seen > _TRIED:
                 return True
     except (FormatError, BudgetExceeded):
         # The head may cut an item; what is whole may not.
-        return seen > 1 and size > len(data)
-    # A short object with something behind it may be anything.
-    return cursor.left == 0 or seen >= _SURE
+        return named and seen > 1 and size > len(data)
+    # A short object with something behind it may be anything, and so may numbers: PNG and HDF5 begin like
+    # a map of nine of them.
+    return cursor.left == 0 or (named and seen >= _SURE)
 
 
 @dataclass(slots=True)

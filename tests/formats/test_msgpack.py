@@ -93,3 +93,9 @@ def test_every_byte_belongs_to_an_item(value: object) -> None:
 def test_it_survives_mutation_and_depth() -> None:
     assert_survives("msgpack", CLEAN)
     assert inspect_bytes("msgpack", b"\x81\xa1w" + b"\x91" * 10_000 + b"\xc0").gaps
+
+
+@pytest.mark.parametrize("magic", [b"\x89PNG\r\n\x1a\n" + bytes(64), b"\x89HDF\r\n\x1a\n" + bytes(64)])
+def test_signatures_that_look_like_maps_of_numbers_are_none(magic: bytes) -> None:
+    assert "msgpack" not in names_of(magic)
+    assert "msgpack" not in names_of(magic + bytes(9000))
