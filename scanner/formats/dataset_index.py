@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from scanner.errors import FormatError
 from scanner.inspection import Format, Head, Note, Read
 from scanner.model import Check, Claim, Claimed, Coverage, Facts, Finding, Location, Rule, Severity
-from scanner.reader import Budget, Reader, read_whole
+from scanner.reader import Budget, Cursor, Reader, read_whole
 from scanner.wire import json
+from scanner.wire.paths import escape
 
 _ZARR = "https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html"
 _POISONING = "arXiv:2302.10149"
@@ -65,11 +67,29 @@ UNPINNED = Rule(
     references=(_POISONING, "CWE-494"),
 )
 
+OUTSIDE = Rule(
+    id="dataset-index/path-escape",
+    title="The data set takes a file from outside its folder",
+    severity=Severity.HIGH,
+    check=Check.PATH_ESCAPE,
+    finds="A `file_name` in a `metadata.jsonl` that is absolute, names a drive or climbs out with `..`.",
+    why="Loaders of folders with pictures or sounds open the file and make it part of the data.",
+    remedy="Refuse the data set.",
+    example='`{"file_name": "../../../.ssh/id_rsa"}`',
+    references=("CWE-22", "https://huggingface.co/docs/datasets/image_dataset"),
+)
+
 _MARKS = (b'"zarr_format"', b'"column_encodings"', b"mlcommons.org/croissant", b'"download_checksums"')
-_NAMES = frozenset((".zarray", ".zmetadata", "zarr.json", "dataset_info.json", "dataset_infos.json"))
+_NAMES = frozenset(
+    (".zarray", ".zmetadata", "zarr.json", "dataset_info.json", "dataset_infos.json", "metadata.jsonl")
+)
 _HEX = re.compile("[0-9A-Fa-f]{32,128}")
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://(?:[^/?#\\@]*@)?\[?(?P<host>[^/?#\\@\]:]+)")
 _SHOWN = 20
+_LISTED = "metadata.jsonl"
+_FILES = re.compile(r"(?:.*_)?file_names?")
+_STEP = 1 << 20
+_LINE = 16 << 20
 
 
 def _matches(head: Head) -> bool:
@@ -80,6 +100,9 @@ def _matches(head: Head) -> bool:
 
 
 def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
+    if (where.members or (where.path,))[-1].lower().rpartition("/")[2] == _LISTED:
+        yield from _files(reader, budget, where)
+        return
     raw = read_whole(reader, budget, json.WHOLE_LIMIT)
     document = json.parse(raw)
     budget.spend_items(len(raw) // 16)
@@ -101,6 +124,44 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
     metadata = tuple((key, json.shown(value, 2000)) for key, value in told.items() if value)
     yield Facts("dataset-index", _version(document.value), claims=tuple(claims), metadata=metadata)
     yield Read(Coverage.WHOLE)
+
+
+def _files(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
+    """Names of pictures or sounds, one row of JSON a line; the format ``json`` says where a line is none."""
+    cursor = Cursor(reader, budget)
+    rows, shown, rest = 0, 0, b""
+    while cursor.left:
+        lines = (rest + cursor.read(min(_STEP, cursor.left))).split(b"\n")
+        rest = lines.pop() if cursor.left else b""
+        if len(rest) > _LINE:
+            raise FormatError(f"a row has more than {_LINE} bytes", cursor.position)
+        for line in lines:
+            rows += bool(line.strip())
+            budget.spend_items()
+            for name in _named(line):
+                how = escape(name)
+                if how and shown < _SHOWN:
+                    shown += 1
+                    text = json.shown(name)
+                    message = f"the file {text!r} {how}"
+                    yield Finding(OUTSIDE, where.at(line=rows), message, evidence=(("file", text),))
+    yield Facts("dataset-index", metadata=(("rows", str(rows)),))
+    yield Read(Coverage.WHOLE)
+
+
+def _named(line: bytes) -> list[str]:
+    """The files that a row names, also below repeated keys."""
+    if b"file_name" not in line and b"\\u" not in line:
+        return []
+    try:
+        tables = json.parse(line).tables
+    except FormatError:
+        return []
+    found = [
+        value for row in tables for key in row if _FILES.fullmatch(key) for value in json.every(row, key)
+    ]
+    names = [name for value in found for name in (value if isinstance(value, list) else [value])]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _version(value: Any) -> str:
@@ -203,7 +264,7 @@ FORMAT = Format(
     title="data set description",
     matches=_matches,
     inspect=_inspect,
-    rules=(PICKLED, SHARDS, PLAIN, UNPINNED),
+    rules=(OUTSIDE, PICKLED, SHARDS, PLAIN, UNPINNED),
     within=("json", "text"),
     spec="https://docs.mlcommons.org/croissant/docs/croissant-spec.html",
 )

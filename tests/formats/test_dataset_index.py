@@ -27,13 +27,14 @@ def test_clean_descriptions_have_facts_and_no_finding(name: str) -> None:
         (".zarray", {"pickled-data"}),
         ("zarr.json", {"pickled-data"}),
         ("index.json", {"pickled-column"}),
+        ("metadata.jsonl", {"path-escape"}),
         ("croissant.json", {"plain-http", "no-digest"}),
     ],
 )
 def test_unsafe_descriptions_are_found(name: str, rules: set[str]) -> None:
     data = fixture(f"dataset-index/unsafe/{name}")
     assert "dataset-index" in names_of(data, name)
-    assert rules_of(inspect_bytes("dataset-index", data)) == {f"dataset-index/{rule}" for rule in rules}
+    assert rules_of(inspect_bytes("dataset-index", data, name)) == {f"dataset-index/{rule}" for rule in rules}
 
 
 def test_consolidated_metadata_and_repeated_keys_are_judged() -> None:
@@ -86,6 +87,22 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_json_is_read(value) -> None:
     assert not inspect_bytes("dataset-index", json.dumps(value).encode()).gaps
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'{"image_file_name": "/etc/passwd"}',
+        b'{"file_names": ["a.png", "../b"]}',
+        b'{"file_name": "../a", "file_name": "a"}',
+        b'{"file\\u005fname": "../a"}',
+    ],
+)
+def test_a_row_that_names_a_file_outside_is_found_in_its_line(row: bytes) -> None:
+    rows = b'{"file_name": "a.png"}\n' * 50_000
+    found = inspect_bytes("dataset-index", rows + row, "train/metadata.jsonl")
+    assert rules_of(found) == {"dataset-index/path-escape"}
+    assert found.findings[0].location.line == 50_001
 
 
 def test_it_survives_mutation() -> None:
