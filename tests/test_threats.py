@@ -161,7 +161,15 @@ COMPOSED = {
     # CVE-2026-24747: SETITEMS on what is no dictionary.
     "items-of-a-tensor": name("torch._utils._rebuild_tensor_v2") + b"(NtR(K\x01K\x02u.",
     "a-function-that-is-only-ever-named": name("numpy.mean") + made(HOLDER, mean=made(RELU)) + b"\x85R.",
-    "a-forgotten-target": b"(" + b"]\x94" * 200_050 + made(HOLDER) + b"\x940j" + u32(200_050) + b"}b.",
+    # The memo has no more room, and what comes back from it could be anything.
+    "a-forgotten-target": name("collections.OrderedDict")
+    + b"\x94("
+    + b"h\x00)R\x94h\x00)R\x94}b" * 110_000
+    + b"0"
+    + made(HOLDER)
+    + b"\x94j"
+    + u32(220_001)
+    + b"}b.",
     "a-name-after-the-memo-is-full": b"("
     + b"K\x01\x94" * 200_050
     + b"Vposix\n\x940Vsystem\n\x940"

@@ -227,7 +227,8 @@ class Machine(State):
         if isinstance(state, Table):
             self.keep(state.items)
         if isinstance(target, Result):
-            again, target.built, target.state = target.built, True, state
+            again, target.built = target.built, True
+            target.state = state if isinstance(state, tuple) else None  # a dict goes with the event
             # A second state could be given to what the first one put in the place of ``__setstate__``.
             if not again and "state" in self._uses(target) and self._is_plain(state):
                 return

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from scanner.errors import BudgetExceeded, FormatError
+from scanner.errors import FormatError
 from scanner.reader import Budget, Cursor
-from scanner.wire.pickle_shapes import Mark, Shapes
+from scanner.wire.pickle_memo import Memory
+from scanner.wire.pickle_shapes import Mark
 from scanner.wire.pickle_stream import LINE, Window
-from scanner.wire.pickle_values import FORGOTTEN, KEPT, Blob, Global, Result, Sequence, Table
+from scanner.wire.pickle_values import FORGOTTEN, KEPT, Blob, Sequence, Table
 
 LONGEST_TEXT = 4096
-_MEMO = 200_000
-_RECENT = 512
-_GLOBALS = 1_000_000
 STACK_LIMIT = 2_000_000
 _MARK_WEIGHT = 4
 _ALWAYS_KEPT = 128
@@ -42,7 +40,7 @@ class Effect(Exception):
     """An opcode meets an object on which it does more than build data."""
 
 
-class State(Window):
+class State(Memory, Window):
     """What a stream has built so far, forgetful beyond bounds: memory does not grow with the opcodes."""
 
     def __init__(self, cursor: Cursor, budget: Budget) -> None:
@@ -59,96 +57,21 @@ class State(Window):
         """Events so far."""
         self.frame_end = 0
         """Where the last frame ends: CPython's Python unpickler has read the stream up to there."""
-        self.shapes = Shapes()
+        self.forget_all()
+        self._text_room = _TEXT_ROOM
         self._outer: list[list[Any]] = []
         self._below = 0
-        self._memo: dict[int, Any] = {}
-        self._recent: dict[int, tuple[int, str]] = {}
-        self._older: dict[int, tuple[int, str]] = {}
-        self._kept = 0
-        self._kept_objects = 0
-        self._lost = False
-        self._text_room = _TEXT_ROOM
-        self._filled = 0
-        self._sparse: set[int] = set()
 
     @property
     def weight(self) -> int:
         """Values and marks on the stack, in values."""
         return self._below + len(self.stack) + _MARK_WEIGHT * len(self._outer)
 
-    # --- the memo --------------------------------------------------------------------------------
-
-    @property
-    def memoised(self) -> int:
-        """Number of memo slots that are filled: the index that MEMOIZE takes."""
-        return self._filled + len(self._sparse)
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the filled slots are those from zero on, as picklers write them."""
-        return not self._sparse
-
-    def recall(self, index: int) -> Any:
-        """What the memo holds; where it was not kept, ``FORGOTTEN``, or an unknown object if it may be one.
-
-        Raises:
-            FormatError: Nothing was ever stored there.
-        """
-        value = self._memo.get(index, self)
-        if value is not self:
-            return value
-        if index < self._filled or index in self._sparse:
-            return Result(None, ()) if self._lost else FORGOTTEN
-        raise FormatError(f"memo slot {index} is empty")
-
-    def memoise_unseen(self, count: int) -> None:
-        """Fill ``count`` slots with values that are not kept; only where ``ordered``."""
-        self._filled += count
-        self._lost = self._lost or count > 0
-
-    def keep(self, names: Iterable[Any]) -> None:
-        """Texts that serve as names are kept, even where there was no more room for them as data."""
-        for name in names if self._recent or self._older else ():
-            index, value = self._recent.get(id(name)) or self._older.get(id(name)) or (0, None)
-            if value is name and self._kept < 2 * _MEMO:
-                self._kept += 1
-                self._memo[index] = value
+    # --- the stack -------------------------------------------------------------------------------
 
     def memoise_top(self) -> None:
         """What MEMOIZE does."""
-        self._memoise(self.memoised, self.top())
-
-    def _memoise(self, index: int, value: Any) -> None:
-        if index < self._filled or index in self._sparse:
-            self.shapes.forget()
-            self._memo.pop(index, None)
-        elif index == self._filled:
-            self._filled += 1
-            while self._filled in self._sparse:
-                self._sparse.remove(self._filled)
-                self._filled += 1
-        else:
-            self._sparse.add(index)
-            if len(self._sparse) > _MEMO:
-                raise BudgetExceeded("memo slots out of order", _MEMO)
-        if isinstance(value, Global | Result | Table | Sequence):
-            self._kept_objects += 1
-            if isinstance(value, Global) or self._kept_objects <= _MEMO:
-                self._memo[index] = value
-            else:
-                self._lost = True
-            if self._kept_objects > _GLOBALS and isinstance(value, Global):
-                raise BudgetExceeded("memoised imports", _GLOBALS)
-        elif self._kept < _MEMO:
-            self._kept += 1
-            self._memo[index] = value
-        elif isinstance(value, str):
-            if len(self._recent) >= _RECENT:
-                self._older, self._recent = self._recent, {}
-            self._recent[id(value)] = (index, value)
-
-    # --- the stack -------------------------------------------------------------------------------
+        self.memoise(self.memoised, self.top())
 
     def pop(self) -> Any:
         """Take the top of the stack, or raise ``FormatError``."""
@@ -327,16 +250,16 @@ class State(Window):
         return at
 
     def _put_one(self, _: int, at: int) -> int:
-        self._memoise(self.data[at], self.top())
+        self.memoise(self.data[at], self.top())
         return at + 1
 
     def _put_four(self, _: int, at: int) -> int:
-        self._memoise(int.from_bytes(self.data[at : at + 4], "little"), self.top())
+        self.memoise(int.from_bytes(self.data[at : at + 4], "little"), self.top())
         return at + 4
 
     def _put_line(self, _: int, at: int) -> int:
         index, at = self._index_line(at)
-        self._memoise(index, self.top())
+        self.memoise(index, self.top())
         return at
 
     def _get_one(self, _: int, at: int) -> int:

@@ -71,10 +71,12 @@ class Table:
     items: dict[str, Any] = field(default_factory=dict)
     whole: bool = True
     """Whether these are all that have a text as their key."""
+    hollow: bool = False
+    """Whether it stands for many, and remembers nothing."""
 
     def add(self, items: list[Any]) -> None:
         """Keys and values in turn, as SETITEMS finds them on the stack."""
-        for key, value in zip(items[::2], items[1::2], strict=False):
+        for key, value in zip(items[::2], items[1::2], strict=False) if not self.hollow else ():
             if isinstance(key, str) and (len(self.items) < KEPT or key in self.items):
                 self.items[key] = value
             elif isinstance(key, str | Forgotten | Result | Global):
@@ -86,10 +88,12 @@ class Sequence:
     """A list or a set; its first items."""
 
     items: list[Any] = field(default_factory=list)
+    hollow: bool = False
+    """Whether it stands for many, and remembers nothing."""
 
     def add(self, items: list[Any]) -> None:
         """More items; beyond :data:`KEPT` they are not remembered."""
-        if len(self.items) < KEPT:
+        if len(self.items) < KEPT and not self.hollow:
             self.items += items[: KEPT - len(self.items)]
 
 

@@ -152,6 +152,16 @@ def test_joblib_arrays_are_skipped_by_their_declared_length(tmp_path: Path, dtyp
     assert found.facts[0].format == "joblib"
 
 
+@pytest.mark.parametrize("write", [joblib.dump, lambda value, path: path.write_bytes(pickle.dumps(value, 4))])
+def test_what_follows_a_large_vocabulary_is_still_known(tmp_path: Path, write) -> None:
+    path = tmp_path / "model.bin"
+    vocabulary = {f"word{n}": (n,) for n in range(210_000)}
+    write([vocabulary, np.arange(3.0), np.arange(4.0), np.float64(1), OrderedDict(a=1), Fraction(1, 3)], path)
+    found = inspect_bytes("pickle", path.read_bytes())
+    assert rules_of(found) == {"pickle/present"}
+    assert not found.gaps
+
+
 def test_a_payload_behind_a_joblib_array_is_found(tmp_path: Path) -> None:
     # picklescan 1.0.5 stops at the first array.
     path = tmp_path / "model.joblib"
