@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scanner.examination import Assignment, examine
-from scanner.formats import by_name, identify
+from scanner.formats import by_name, identify, suspected
 from scanner.inspection import HEAD_BYTES, Head, Inspection, run
 from scanner.model import FileResult, Location
 from scanner.reader import Budget, BytesOpener, BytesReader, Limits
@@ -55,7 +55,9 @@ def rules_of(inspection: Inspection) -> set[str]:
 
 
 def names_of(data: bytes, name: str = "file", members: tuple[str, ...] = ()) -> set[str]:
-    return {fmt.name for fmt in identify(head_of(data, name, members))}
+    head = head_of(data, name, members)
+    tried = {fmt: run(fmt, BytesReader(data), Budget(), Location(name)) for fmt in suspected(head)}
+    return {fmt.name for fmt in (*identify(head), *(fmt for fmt, seen in tried.items() if seen.recognised))}
 
 
 def mutate(data: bytes, seed: int) -> bytes:

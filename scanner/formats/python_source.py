@@ -111,8 +111,15 @@ _OWNERS = frozenset(
 def _matches(head: Head) -> bool:
     if head.name.endswith(_SUFFIXES):
         return _CONTROL.isdisjoint(head.data) or head.data[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    return False
+
+
+def _suspects(head: Head) -> bool:
+    """Whether a text under another name begins as Python source does: it is, where it parses."""
     start = head.data[:1]
-    if start not in {b"#", b"i", b"f", b"\n", b"\xef"} or head.name.endswith((".md", ".rst", ".txt")):
+    if start not in {b"#", b"i", b"f", b"\n", b"\xef"} or head.name.endswith(
+        (*_SUFFIXES, ".md", ".rst", ".txt")
+    ):
         return False
     return _FIRST.match(head.data) is not None and _CONTROL.isdisjoint(head.data)
 
@@ -195,6 +202,7 @@ FORMAT = Format(
     name="python-source",
     title="Python source",
     matches=_matches,
+    suspects=_suspects,
     inspect=_inspect,
     rules=(PRESENT, ON_IMPORT, ACTS, BUILDER, CAN, ENCODING),
     suffixes=_SUFFIXES,

@@ -11,7 +11,7 @@ from scanner.formats.python_source import FORMAT
 from scanner.inspection import run
 from scanner.model import Coverage, Location
 from scanner.reader import Budget, BytesReader
-from tests.support import FIXTURES, assert_survives, head_of, inspect_bytes, names_of, rules_of
+from tests.support import FIXTURES, assert_survives, examined, head_of, inspect_bytes, names_of, rules_of
 
 HERE = FIXTURES / "python-source"
 PRESENT = {"python-source/present"}
@@ -187,3 +187,10 @@ def test_a_loading_script_of_a_data_set_is_found(text: str) -> None:
 def test_a_class_of_another_kind_is_no_loading_script() -> None:
     found = inspect_bytes("python-source", b"import torch\nclass A(torch.nn.Module):\n    pass\n", "a.py")
     assert "python-source/loading-script" not in rules_of(found)
+
+
+def test_what_only_begins_like_python_is_a_text() -> None:
+    cython = examined(b"import numpy as np\ncimport numpy\ncdef int x = 1\n", "algos.pyx")
+    assert (cython.formats, cython.gaps) == (("text",), ())
+    script = examined(b"#!/usr/bin/env python3\nimport os\nos.system('true')\n", "run")
+    assert "python-source" in script.formats
