@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Self
 
@@ -25,17 +25,19 @@ def _small(entry: FileEntry | None) -> bool:
 class Hashing:
     """Large local files, hashed in threads while workers read their structure."""
 
-    def __init__(self, resolved: Resolved, count: int) -> None:
-        entries = {entry.path: entry for entry in resolved.artefact.files}
+    def __init__(self, count: int) -> None:
         self._threads = ThreadPoolExecutor(max_workers=count)
         self._stop = Event()
-        self._futures = {
-            path: self._threads.submit(
-                _hash, resolved.openers[path], algorithms(entries.get(path), small=False), self._stop
-            )
-            for path in sorted(resolved.openers)
-            if path in resolved.local_paths and not _small(entries.get(path))
-        }
+        self._futures: dict[str, Future[tuple[Digest, ...] | Gap]] = {}
+
+    def start(self, resolved: Resolved) -> None:
+        """Begin; inside the ``with``, so that an interruption finds it armed."""
+        entries = {entry.path: entry for entry in resolved.artefact.files}
+        for path in sorted(resolved.openers):
+            if path in resolved.local_paths and not _small(entries.get(path)):
+                wanted = algorithms(entries.get(path), small=False)
+                future = self._threads.submit(_hash, resolved.openers[path], wanted, self._stop)
+                self._futures[path] = future
 
     @property
     def paths(self) -> AbstractSet[str]:

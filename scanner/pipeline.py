@@ -67,7 +67,8 @@ def scan_artefact(
         pool.start()
         resolved = resolve(request.target, request.source)
         # Bulk is hashed from the first moment on: nothing else takes as long.
-        with Hashing(resolved, pool.count) as hashing:
+        with Hashing(pool.count) as hashing:
+            hashing.start(resolved)
             from scanner.judgement import Judgement  # noqa: PLC0415 - loaded while bulk is hashed
 
             judgement = Judgement(request.policy, request.trust, request.now)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 1.0  # seconds
 
 
 class Interrupted(BaseException):
@@ -31,6 +34,10 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
         asked.append(number)
+        # What is raised inside a destructor or a weak reference's callback is dropped: ask again then.
+        again = threading.Timer(_PATIENCE, _thread.interrupt_main, (number,))
+        again.daemon = True
+        again.start()
         raise Interrupted(number)
 
     for number in _SIGNALS:
