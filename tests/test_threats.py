@@ -156,6 +156,17 @@ COMPOSED = {
     + made(RELU)
     + name("torch.Tensor")
     + b")}tR.",
+    "a-constructor-through-a-rebuilder": name("torch._tensor._rebuild_from_type_v2")
+    + b"("
+    + name("collections.OrderedDict")
+    + name("collections.OrderedDict")
+    + made(HOLDER, keys=made(RELU))
+    + b"\x85}tR.",
+    "a-class-for-masked-arrays-that-is-none": name("numpy.ma.core._mareconstruct")
+    + b"("
+    + made(HOLDER, __new__=made(RELU))
+    + name("numpy.ndarray")
+    + b"K\x00\x85C\x01btR.",
     "an-attribute-that-append-finds": made(HOLDER, append=made(RELU)) + b"Na.",
     "an-attribute-that-add-finds": made(HOLDER, add=made(RELU)) + b"(N\x90.",
     "a-state-that-is-an-object": name("torch.optim.sgd.SGD")

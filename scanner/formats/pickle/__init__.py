@@ -16,6 +16,7 @@ from scanner.model import Coverage, Facts, Finding, Gap, Location, Tensor
 from scanner.reader import Budget, BytesReader, Cursor, Reader, Window
 from scanner.wire.pickle import Machine
 from scanner.wire.pickle_values import Blob, Event, Forgotten, Global, Result, show
+from scanner.wire.torch_pickle import has_legacy_magic
 
 _ACTS = {
     "import": "imports", "call": "calls", "new": "makes an instance of", "items": "puts items into",
@@ -148,10 +149,12 @@ class _Stream:
         """What a safe callable does with its arguments, where it calls one of them."""
         for position, use in applied(found):
             argument = event.value[position] if position < len(event.value) else None
+            act = "call" if use == "call-with-objects" else use
             if isinstance(argument, Global):
-                yield from self._judge(replace(event, value=()), use, argument)
+                unusual = use == "call-with-objects" and use not in uses(argument)
+                yield from self._judge(replace(event, value=()), act, argument, unusual=unusual)
             elif isinstance(argument, Result | Forgotten):
-                yield self._computed(replace(event, kind=use), argument)
+                yield self._computed(replace(event, kind=act), argument)
 
     def _computed(self, event: Event, found: Any) -> Finding:
         """What another call returned is called or changed, in a way that no pickler writes."""
@@ -175,9 +178,11 @@ class _Stream:
                 pending += value[:8]
             elif isinstance(value, Blob):
                 window = Window(self._reader, value.offset, value.length)
-                first = window.read_at(0, 2)
-                if loads or (first[:1] == b"\x80" and first[1:] <= b"\x05"):
-                    yield Child(f"bytes at {value.offset}", window, read_as="pickle")
+                first = window.read_at(0, 64)
+                if loads or has_magic(first):
+                    # What torch.load knows by its beginning is more than one pickle.
+                    of_torch = first.startswith(b"PK\x03\x04") or has_legacy_magic(first)
+                    yield Child(f"bytes at {value.offset}", window, read_as="" if of_torch else "pickle")
             elif isinstance(value, str) and loads:
                 raw = value.encode("latin-1", "replace")
                 yield Child("text argument", BytesReader(raw), read_as="pickle")
