@@ -108,6 +108,14 @@ _INTERNAL = frozenset(
      "ag_code", "ag_await", "f_globals", "f_locals", "f_builtins", "f_code", "f_back", "tb_frame", "tb_next",
      "func_globals", "func_code", "im_func", "im_self", "im_class", "mro", "co_code", "co_consts")
 )  # fmt: skip
+# With which of them a way out of plain data begins: no ordinary template has them as a text either.
+_FIRST_STEPS = frozenset(
+    ("__base__", "__bases__", "__builtins__", "__call__", "__class__", "__closure__", "__code__",
+     "__defaults__", "__dict__", "__func__", "__getattribute__", "__globals__", "__import__", "__init__",
+     "__init_subclass__", "__kwdefaults__", "__loader__", "__mro__", "__new__", "__reduce__", "__reduce_ex__",
+     "__self__", "__spec__", "__subclasses__", "__subclasshook__", "__wrapped__", "gi_frame", "cr_frame",
+     "ag_frame", "f_globals", "f_builtins", "func_globals")
+)  # fmt: skip
 _MANGLED = re.compile(r"_[A-Za-z]\w*__\w+")
 
 
@@ -137,7 +145,9 @@ def _inspect(reader: Reader, budget: Budget, where: Location) -> Iterator[Note]:
 
 def _judge(event: Event, where: Location) -> Iterator[Finding]:
     place, value = where.at(line=event.line), event.value[:80]
-    if event.kind == "name" and _internal(event.value):
+    if (event.kind == "name" and _internal(event.value)) or (
+        event.kind == "text" and event.value in _FIRST_STEPS
+    ):
         message = f"{value} in {event.how}"
         yield Finding(REACHES_OUTSIDE, place, message, evidence=(("name", value), ("in", event.how)))
     elif event.kind == "built-name":

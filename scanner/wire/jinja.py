@@ -46,8 +46,8 @@ class Event:
     """One thing that a template does."""
 
     kind: str
-    """``name`` (an attribute or item by constant name), ``built-name``, ``call`` (of a global),
-    ``include``, ``switch`` (text that depends on words in a message)."""
+    """``name`` (an attribute or item by constant name), ``built-name``, ``text`` (any constant, wherever it
+    goes), ``call`` (of a global), ``include``, ``switch`` (text that depends on words in a message)."""
     value: str
     line: int
     how: str = ""
@@ -111,6 +111,8 @@ def events(template: nodes.Template, budget: Budget) -> Iterator[Event]:
         match node:
             case nodes.Getattr():
                 yield Event("name", node.attr, node.lineno, "attribute")
+            case nodes.Const(value=str() as text):
+                yield Event("text", text, node.lineno, "a text")
             case nodes.Getitem():
                 if not isinstance(node.arg, nodes.Slice):
                     yield from _names(folding.values(node.arg), node.lineno, "item")

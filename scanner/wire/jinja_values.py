@@ -43,7 +43,7 @@ Values = _Mark | tuple[Any, ...]
 
 # Filters that hand on an element or the text itself; what they get from data is data.
 _PASSING = frozenset(
-    ("default", "d", "first", "last", "random", "min", "max", "sort", "unique", "reverse", "list", "select",
+    ("first", "last", "random", "min", "max", "sort", "unique", "reverse", "list", "select",
      "selectattr", "reject", "rejectattr", "map", "trim", "lower", "upper", "title", "capitalize", "items",
      "dictsort", "safe", "groupby", "batch", "slice")
 )  # fmt: skip
@@ -103,8 +103,6 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "list": list,
     "first": lambda value: next(iter(value)),
     "last": lambda value: list(value)[-1],
-    "default": lambda value, *_: value,
-    "d": lambda value, *_: value,
 }
 _METHODS: dict[str, Callable[..., Any]] = {
     **{name: getattr(str, name) for name in ("lower", "upper", "title", "capitalize", "swapcase", "split")},
@@ -237,9 +235,15 @@ class Folding:
         return (table,)
 
     def _attribute(self, node: nodes.Getattr, depth: int) -> Values:
+        assigned: Values = DATA
         if isinstance(node.node, nodes.Name):
-            return self._named(f"{node.node.name}.{node.attr}", depth)
-        return DATA
+            assigned = self._named(f"{node.node.name}.{node.attr}", depth)
+        if assigned is not DATA:
+            return assigned
+        base = self.values(node.node, depth)
+        tables = () if isinstance(base, _Mark) else tuple(one for one in base if isinstance(one, dict))
+        # An attribute that a dict has not is one of its items.
+        return _product(lambda table: table[node.attr], [tables], failed=DATA)
 
     def _item(self, node: nodes.Getitem, depth: int) -> Values:
         base = self.values(node.node, depth)
@@ -266,6 +270,8 @@ class Folding:
         return values[0]
 
     def _filter(self, node: nodes.Filter, depth: int) -> Values:
+        if node.name in {"default", "d"} and node.node is not None:
+            return self._union([node.node, *node.args, *(pair.value for pair in node.kwargs)], depth)
         base = self.values(node.node, depth) if node.node is not None else BUILT
         arguments = [self.values(part, depth) for part in node.args]
         if node.name in _NUMERIC:

@@ -172,3 +172,18 @@ def test_folding_agrees_with_rendering(parts: list[str]) -> None:
 def test_it_survives_mutation() -> None:
     for path in sorted(HERE.rglob("*.jinja")):
         assert_survives("jinja", path.read_bytes(), 25)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set k = {'a': '__class__'} %}{{ ''[k.a] }}",
+        "{% set k = {'a': {'b': ['__cla']}} %}{{ ''[k.a.b[0] ~ 'ss__'] }}",
+        "{{ ''[x|default('__class__')] }}",
+        "{{ ''[x|d(default_value='__cla') ~ 'ss__'] }}",
+        "{{ ''[dict(a='__class__')['a']] }}",
+        "{{ messages|map('upper')|attr(anything) if 'gi_frame' else '' }}",
+    ],
+)
+def test_a_name_is_found_wherever_it_is_kept(template: str) -> None:
+    assert {"jinja/reaches-outside", "jinja/built-name"} & rules_of(inspect_bytes("jinja", template.encode()))
