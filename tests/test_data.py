@@ -96,6 +96,11 @@ class CallsState:
         function()
 
 
+class Scorer:
+    def __call__(self, estimator, x):
+        return str(getattr(estimator, self.method)) + x
+
+
 class Child(Plain):
     def __del__(self):
         os.remove(self.a)
@@ -108,12 +113,13 @@ def test_the_analyser_follows_what_a_pickle_can_have_run(tmp_path) -> None:
     (package / "__init__.py").write_text(SOURCE)
     (package / "other.py").write_text("from os import system\n\n\ndef helper(c):\n    return system(c)\n")
     walk = Walk(Library(tmp_path, ["pkg"]))
-    found = {name: walk.named(f"pkg.{name}") for name in ("Plain", "Runs", "CallsState", "Child")}
+    found = {name: walk.named(f"pkg.{name}") for name in ("Plain", "Runs", "CallsState", "Child", "Scorer")}
     assert not found["Plain"].capability
     assert not found["Plain"].unproved
     assert found["Runs"].capability == "executes"
     assert "calls its own function" in found["CallsState"].unproved
     assert found["Child"].capability
+    assert "getattr with data" in found["Scorer"].unproved
 
 
 def test_the_schemas_are_json() -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from scanner.data.capabilities import capability
 from tools.callables.source import Library, Module, imported
 
-# What a pickle can have run of an object of a class: construction, state, insertion, comparison, the end.
-# Not ``__call__``: the scanner reports every call of something that is no import.
+# What a pickle can have run of an object of a class: construction, state, insertion, comparison, the end; and
+# being called, because the ``__setstate__`` of many a class calls methods of what it is given.
 LOADED = (
-    "__new__", "__init__", "__post_init__", "__setstate__", "__setattr__", "__setitem__", "append", "extend",
+    "__call__", "__new__", "__init__", "__post_init__", "__setstate__", "__setattr__", "__setitem__", "append", "extend",
     "add", "__hash__", "__eq__", "__getattr__", "__getattribute__", "__del__", "__array_finalize__",
     "__len__", "__bool__", "__iter__", "__next__", "__getitem__", "__contains__", "__lt__",
 )  # fmt: skip
@@ -288,6 +288,7 @@ class Walk:
         decorators = {id(c) for d in getattr(node, "decorator_list", []) for c in ast.walk(d)}
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call) and id(inner) not in decorators:
+                verdict = verdict.join(looked_up(inner))
                 verdict = verdict.join(self._call(module, local, own, inner.func, owner))
         name = getattr(node, "name", "?")
         if verdict.unproved and verdict.unproved.count(" in ") < 6:
@@ -371,6 +372,15 @@ def dotted(node: ast.expr) -> str | None:
         parts.append(node.attr)
         node = node.value
     return ".".join((node.id, *reversed(parts))) if isinstance(node, ast.Name) else None
+
+
+def looked_up(call: ast.Call) -> Reach:
+    """``getattr`` with a name that is data: by it, a pickle gets from any object to everything."""
+    name = dotted(call.func)
+    constant = len(call.args) < 2 or isinstance(call.args[1], ast.Constant)
+    return (
+        SAFE if constant or name not in {"getattr", "setattr"} else Reach(unproved=f"calls {name} with data")
+    )
 
 
 def builtin(name: str, rest: str) -> Reach:
