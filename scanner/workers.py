@@ -20,8 +20,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
 _MEMORY = "more memory was needed than the limit allows"
 
 Item = TypeVar("Item")
@@ -133,6 +131,8 @@ class Workers:
 
     def _create(self) -> Any:
         if self._pool is None:
+            from pebble import ProcessPool  # noqa: PLC0415 - imported by the thread that starts the pool
+
             method = "spawn" if sys.platform == "win32" else "forkserver"
             context: Any = multiprocessing.get_context(method)
             if method == "forkserver":
@@ -184,6 +184,8 @@ class Workers:
 
 
 def _outcome(future: Any) -> list[Any] | Failure:
+    from pebble import ProcessExpired  # noqa: PLC0415 - there is a pool by now
+
     try:
         result: list[Any] = future.result()
     except FutureTimeout:
