@@ -86,15 +86,14 @@ def nested_pickle(cache: Path) -> Path:
     """54 MB of nested lists and dicts, about 23 million opcodes."""
     path = cache / "ops.pkl"
     if not path.exists():
-        value = [
-            {f"k{j}": [j, j + 1, (j, None, True)], "n": {"a": [i, 1.5]}}
-            for i in range(400_000)
-            for j in (i % 7,)
-        ]
-        while len(data := pickle.dumps(value, protocol=4)) < 54_000_000:
-            value = value + value[: max(1, int(len(value) * (54_000_000 / len(data) - 1)) + 1)]
-            value = pickle.loads(pickle.dumps(value, protocol=4))
-        path.write_bytes(data)
+
+        def rows(count: int) -> bytes:
+            made = [
+                {f"k{i % 7}": [i % 7, i % 7 + 1, (i, None, True)], "n": {"a": [i, 1.5]}} for i in range(count)
+            ]
+            return pickle.dumps(made, protocol=4)
+
+        path.write_bytes(rows(54_000_000 * 100_000 // len(rows(100_000))))
     return path
 
 
