@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fixtures.recipes.sqlite import TABLE, database
@@ -94,7 +94,10 @@ def test_truncated_at_every_byte_is_a_gap() -> None:
 
 @given(st.text(max_size=300))
 def test_any_sql_is_read(sql: str) -> None:
-    data = database(TABLE, ("view", "v", sql.encode("utf-8", "replace").decode()))
+    try:
+        data = database(TABLE, ("view", "v", sql.encode("utf-8", "replace").decode()))
+    except ValueError:
+        reject()  # it fits on the first page neither as a whole nor in part
     assert not inspect_bytes("sqlite", data).gaps
 
 

@@ -130,7 +130,8 @@ def test_it_reads_what_tarfile_reads(members: list[tuple[str, bytes]], kind: int
             (info.name, oracle.extractfile(info).read()) for info in oracle if info.size and info.isreg()
         ]
     got = [(child.name, child.reader.read_at(0, child.reader.size)) for child in found.children]
-    assert got == expected
+    # In a PAX header, tarfile takes a slash off the end of a name.
+    assert [(name.rstrip("/"), data) for name, data in got] == [(n.rstrip("/"), d) for n, d in expected]
 
 
 @given(st.binary(max_size=600))

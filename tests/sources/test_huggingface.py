@@ -269,7 +269,7 @@ def test_the_token_stays_at_its_origin(hub: Hub, workers: Workers) -> None:
     with Hub() as other:
         hub.link_to = other.url
         with pytest.raises(SourceError):
-            scan(hub, workers, token="hf_secret")
+            scan(hub, workers, token="hf_secret", timeout=30.0)
         assert other.requests()
         assert not any(asked.authorization for asked in other.requests())
     hub.link_to = ""
