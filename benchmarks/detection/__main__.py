@@ -138,7 +138,12 @@ def theirs(tool: Tool, items: list[Item]) -> Iterator[str]:
         command = tool.command(binary, item)
         try:
             code = subprocess.run(
-                command, capture_output=True, check=False, timeout=120, env={**os.environ, **QUIET}
+                command,
+                capture_output=True,
+                check=False,
+                timeout=120,
+                env={**os.environ, **QUIET},
+                cwd=FOLDER,  # some leave files behind where they run
             ).returncode
         except subprocess.TimeoutExpired:
             return "gap"
