@@ -111,13 +111,22 @@ class Hub:
 
     def requests(self, where: str = "", *, ranged: bool = False) -> list[Asked]:
         """What was asked so far, in order, filtered by a part of the path."""
+        self._settle()
         with self._lock:
             return [a for a in self.log if where in a.path and (a.range or not ranged)]
 
     def sent(self, where: str = "") -> int:
         return sum(asked.sent for asked in self.requests(where))
 
+    def _settle(self) -> None:
+        """Wait until nothing more is written down: a client has its answer before that is."""
+        seen = -1
+        while seen != len(self.log):
+            seen = len(self.log)
+            time.sleep(0.1)
+
     def forget(self) -> None:
+        self._settle()
         with self._lock:
             self.log.clear()
 
